@@ -89,15 +89,22 @@ def _iterate_blocks(
     """Yield each block of settings with the keys that lead to it, then the blocks inside it."""
     yield above, model
     for name, field in model.model_fields.items():
-        inner = _find_inner_model(field)
-        if inner is not None:
-            many = "[]" if field.annotation is not inner else ""
+        models = _list_inner_models(field.annotation)
+        for inner in models:
+            kind = str(inner.model_fields["kind"].default) if len(models) > 1 else ""
+            many = f"[{kind}]" if field.annotation is not inner else ""
             yield from _iterate_blocks(inner, f"{above}.{name}{many}".lstrip("."))
 
 
+def _list_inner_models(annotation: Any) -> list[type[BaseModel]]:
+    """Returns the models in an annotation: several for blocks of several kinds, named by their `kind`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for item in getattr(annotation, "__args__", ()) for model in _list_inner_models(item)]
+
+
 def _find_inner_model(field: FieldInfo) -> type[BaseModel] | None:
-    candidates = (field.annotation, *getattr(field.annotation, "__args__", ()))
-    return next((item for item in candidates if isinstance(item, type) and issubclass(item, BaseModel)), None)
+    return next(iter(_list_inner_models(field.annotation)), None)
 
 
 def _read_first_paragraph(kind: type) -> str:
@@ -122,6 +129,8 @@ def _format_key_row(above: str, name: str, field: FieldInfo, schema: dict[str, A
 
 
 def _describe_type(field: FieldInfo, schema: dict[str, Any]) -> str:
+    if len(_list_inner_models(field.annotation)) > 1:
+        return "list, by `kind`"
     if _find_inner_model(field) is not None:
         return "list of blocks" if schema.get("type") == "array" else "block"
     if schema.get("format") == "duration":

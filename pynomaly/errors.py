@@ -22,13 +22,16 @@ and what is allowed. Any other exception that escapes is a bug in Pynomaly. The 
     └── RecordError (RuntimeError)             registry, ledger or store
         ├── NoChampionError (LookupError)      nothing has been promoted yet
         ├── NothingPendingError (LookupError)  no promotion waits for an answer
-        └── LeaseHeldError                     another process holds the lease for this work
+        ├── LeaseHeldError                     another process holds the lease for this work
+        ├── ReceiverError                      a receiver did not take what was handed over, this time
+        └── RefusedError                       a receiver will never take it
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import timedelta
 from difflib import get_close_matches
 
 __all__ = [
@@ -46,7 +49,9 @@ __all__ = [
     "NothingPendingError",
     "PynomalyError",
     "QualityError",
+    "ReceiverError",
     "RecordError",
+    "RefusedError",
     "RequestError",
     "SourceError",
     "UnknownDetectorError",
@@ -142,6 +147,24 @@ class NothingPendingError(RecordError, LookupError):
 
 class LeaseHeldError(RecordError):
     """Another process holds the lease for this work."""
+
+
+class ReceiverError(RecordError):
+    """A receiver did not take what was handed over; another try may succeed.
+
+    Attributes
+    ----------
+    retry_after : timedelta or None
+        How long the receiver asks to wait.
+    """
+
+    def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RefusedError(RecordError):
+    """A receiver will never take what was handed over: it is wrong for it."""
 
 
 def list_allowed(value: object, options: Iterable[object]) -> str:

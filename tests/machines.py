@@ -43,7 +43,7 @@ def make_resting_machines(days: int) -> pd.DataFrame:
     return frame.assign(heat=frame["heat"] - 12 * weekend, power=frame["power"] - 8 * weekend)
 
 
-def make_small_settings(**blocks: dict[str, Any]) -> dict[str, Any]:
+def make_small_settings(**blocks: Any) -> dict[str, Any]:
     """Returns settings for ``machines.csv`` beside the YAML; keyword arguments change blocks."""
     settings: dict[str, Any] = {
         "name": "machines",
@@ -60,5 +60,5 @@ def make_small_settings(**blocks: dict[str, Any]) -> dict[str, Any]:
         "retraining": {"min_rows": 300},
     }
     for name, block in blocks.items():
-        settings[name] = {**settings.get(name, {}), **block}
+        settings[name] = {**settings.get(name, {}), **block} if isinstance(block, dict) else block
     return settings

@@ -19,14 +19,15 @@ _GROUPS = (
     "installation",
     "training",
     "scoring",
+    "streaming",
     "monitoring",
     "alerting",
     "promotion",
     "reporting",
     "replay",
     "operations",
+    "delivery",
     "serving",
-    "metrics",
 )
 for _group in _GROUPS:
     import_module(f"flows.cli.{_group}")

@@ -13,8 +13,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from flows.cli.waiting import show_progress
 from flows.display.terminal import escape_unprintable
+from flows.display.waiting import track_progress
 from pynomaly.config import ENVIRONMENT, Pipeline
 from pynomaly.errors import ConfigError, PynomalyError, WindowError
 
@@ -184,7 +184,7 @@ def run_flow(module: str, name: str, pipeline: Pipeline, **parameters: Any) -> d
     # The server first: progress on a terminal has a thread, and a process of several threads is not forked.
     with (
         run_temporary_server(pipeline.home) as server,
-        show_progress(f"{pipeline.name}: {name}") as report_step,
+        track_progress(f"{pipeline.name}: {name}") as report_step,
     ):
         with pause_garbage_collection():
             flow: Callable[..., dict[str, Any]] = getattr(importlib.import_module(f"flows.{module}"), name)

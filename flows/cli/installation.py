@@ -10,7 +10,7 @@ import typer
 
 import pynomaly
 from flows.cli.app import Config, Json, command, print_result
-from flows.cli.waiting import show_progress
+from flows.display.waiting import track_progress
 from pynomaly.config import find_home, list_settings, load_pipeline
 
 __all__ = ["config", "demo", "detectors", "doctor", "up", "version"]
@@ -64,7 +64,7 @@ def doctor(
     home = pipeline.home if pipeline else find_home(Path.cwd())
     servers = find_running_servers(home)
     api = os.environ.get("PREFECT_API_URL", "") or (f"{servers.prefect}/api" if servers else "")
-    with show_progress("doctor"):
+    with track_progress("doctor"):
         checks = [
             item.to_dict() for item in check_installation(pipeline, home, api, read_prefect_database_url())
         ]

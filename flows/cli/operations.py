@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.app import AsOf, Config, Json, command, print_result, run_flow
-from flows.cli.waiting import show_progress
+from flows.display.waiting import track_progress
 from pynomaly.config import load_pipeline
 from pynomaly.errors import ConfigError
 
@@ -113,7 +113,7 @@ def reproduce(
 
     disable_telemetry()
     pipeline = load_pipeline(config)
-    with show_progress(f"{pipeline.name}: reproduce"):
+    with track_progress(f"{pipeline.name}: reproduce"):
         reproduction = reproduce_version(pipeline, version)
     print_result(reproduction.to_dict(), as_json, show_reproduction)
     if reproduction.outcome != "equal":

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.app import AsOf, Config, Json, command, print_result
-from flows.cli.waiting import show_progress
+from flows.display.waiting import track_progress
 from pynomaly.config import load_pipeline
 from pynomaly.errors import ConfigError
 
@@ -80,7 +80,7 @@ def why(
 
     disable_telemetry()
     pipeline = load_pipeline(config)
-    with show_progress(f"{pipeline.name}: why"):
+    with track_progress(f"{pipeline.name}: why"):
         explanation = explain_row(pipeline, row, as_of, top, method)
     print_result(explanation.to_dict(), as_json, show)
 
@@ -113,7 +113,7 @@ def report(
         raise ConfigError(f"--version {version!r} is no version number; write one like 3")
     disable_telemetry()
     pages: tuple[WrittenPage, ...]
-    with show_progress(f"{pipeline.name}: report"):
+    with track_progress(f"{pipeline.name}: report"):
         if version:
             pages = (write_training_page(pipeline, int(number)),)
         elif window:

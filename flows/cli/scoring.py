@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.app import AsOf, Config, Json, command, print_result, run_flow
-from flows.cli.waiting import show_progress
+from flows.display.waiting import track_progress
 from pynomaly.config import load_pipeline
 from pynomaly.errors import ConfigError
 
@@ -54,7 +54,7 @@ def score(
         from pynomaly.steps.scoring.score_file import score_file
 
         disable_telemetry()
-        with show_progress(f"{pipeline.name}: score {input.name}"):
+        with track_progress(f"{pipeline.name}: score {input.name}"):
             result = score_file(pipeline, input, output, reasons, columns)
         print_result(result.to_dict(), as_json, scoring.show_file_scores)
         return

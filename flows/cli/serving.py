@@ -1,16 +1,18 @@
-"""Command ``serve``: scores rows over HTTP with the champion, until Ctrl-C."""
+"""Commands ``serve`` and ``metrics``: the champion's scores, and the pipelines' metrics, over HTTP."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flows.cli.app import Config, command
 from pynomaly.config import load_pipeline
+from pynomaly.errors import ConfigError
 
-__all__ = ["serve"]
+__all__ = ["metrics", "serve"]
 
 TOKEN_VARIABLE = "PYNOMALY_SERVE_TOKEN"  # nosec B105  # the name of a variable, no password
 
@@ -27,7 +29,6 @@ def serve(
 
     With PYNOMALY_SERVE_TOKEN set, a client must send it as a bearer token.
     """
-    from pynomaly.errors import ConfigError
     from pynomaly.records.telemetry import disable_telemetry
 
     disable_telemetry()
@@ -41,3 +42,48 @@ def serve(
 
     typer.echo(f"{pipeline.name} on http://{host}:{port}/docs; Ctrl-C stops it", err=True)
     run_server(pipeline, host, port, token)
+
+
+@command(
+    "pynomaly metrics --port 9410",
+    "pynomaly metrics configs/quickstart.yaml --once",
+)
+def metrics(
+    config: Annotated[
+        list[str] | None, typer.Argument(metavar="[CONFIG]...", help="Pipelines; all of configs/ without.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0: any.", min=0, max=65535)] = 9410,
+    once: Annotated[bool, typer.Option("--once", help="Print what a scrape would answer, and end.")] = False,
+) -> None:
+    """Serve the pipelines' own metrics to Prometheus at /metrics, until Ctrl-C; no data row is among them."""
+    import signal
+    import threading
+
+    from pynomaly.records.telemetry import disable_telemetry
+
+    disable_telemetry()
+    files = config or sorted(str(file) for file in Path("configs").glob("*.yaml"))
+    if not files:
+        raise ConfigError("no pipeline YAML in 'configs'; name one, or write one by `pynomaly init DATA`")
+    pipelines = [load_pipeline(file) for file in files]
+    names = [pipeline.name for pipeline in pipelines]
+    if duplicates := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"{duplicates[0]!r} is the name of more than one pipeline: {', '.join(files)}")
+    from pynomaly.serving.exporter import MetricCatalogue, format_metrics, serve_metrics
+    from pynomaly.steps.operations.pipeline_metrics import GAUGES, measure_pipeline
+
+    numbers = MetricCatalogue(GAUGES, measure_pipeline)
+
+    if once:
+        typer.echo(format_metrics(pipelines, numbers), nl=False)
+        return
+    stop_event = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop_event.set())
+    server = serve_metrics(pipelines, numbers, host, port)
+    name_list = ", ".join(names)
+    typer.echo(f"{name_list} on http://{host}:{server.server_port}/metrics; Ctrl-C stops it", err=True)
+    stop_event.wait()
+    server.shutdown()
+    server.server_close()

@@ -28,6 +28,9 @@ def show_replay(result: dict[str, Any]) -> None:
     rest_note = "" if judged_windows == result["windows"] else "; in the others it is not computable"
     console.print(f"  AP and AUROC: means of {judged_windows} of {result['windows']} windows{rest_note}")
     for name, figures in result["policies"].items():
+        if figures["recalibrations"]:
+            moments = ", ".join(moment[:10] for moment in figures["recalibrated_at"])
+            console.print(f"  {name}: p-values set again, beside the promotions: {moments}")
         if figures["failed"]:
             first_failure = next(
                 item for item in figures["decisions"] if item["decision"] == "training failed"

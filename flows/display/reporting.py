@@ -57,6 +57,10 @@ def show_status(result: dict[str, Any]) -> None:
         console.print(f"warning: {line}")
     if result["waiting"]:
         console.print(f"messages not delivered: {len(result['waiting'])}; `pynomaly notify` shows them")
+    for item in result["sinks"]:
+        if item["error"] or item["dead"]:
+            waiting = f"{item['due'] or 0} of {item['what']} wait, {item['dead']} parts are dead letters"
+            console.print(f"sink {item['sink']}: {waiting}{item['error'] and ': '}{item['error']}")
     if result["health"]:
         health = result["health"]
         console.print(f"health: {health['outcome']} in {format_window_key(health['subject'])}")

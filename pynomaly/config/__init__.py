@@ -8,6 +8,7 @@ import `errors`.
 
 from pynomaly.config.alerting import ALERT_POLICIES, Alerts, Feedback, Grouping, PolicyForm, read_deviation
 from pynomaly.config.data import SOURCE_KINDS, Data, Expectation, Limits, Long, Quality, Windows
+from pynomaly.config.delivery import RECORD_KINDS, SINK_KINDS, RecordKind, Sink, list_secret_keys
 from pynomaly.config.load import find_home, list_settings, load_pipeline, parse_pipeline
 from pynomaly.config.monitoring import Account, Degradation, Drift
 from pynomaly.config.operations import EVENTS, Drill, Notify, Retention, Runner, Schedule, Target
@@ -28,6 +29,8 @@ __all__ = [
     "BROKERS",
     "ENVIRONMENT",
     "EVENTS",
+    "RECORD_KINDS",
+    "SINK_KINDS",
     "SOURCE_KINDS",
     "Account",
     "Alerts",
@@ -48,6 +51,7 @@ __all__ = [
     "PolicyForm",
     "Promotion",
     "Quality",
+    "RecordKind",
     "Records",
     "Reports",
     "Retention",
@@ -57,12 +61,14 @@ __all__ = [
     "Search",
     "Series",
     "Serving",
+    "Sink",
     "Stream",
     "Target",
     "Training",
     "Windows",
     "find_home",
     "hide_password",
+    "list_secret_keys",
     "list_settings",
     "load_pipeline",
     "parse_pipeline",

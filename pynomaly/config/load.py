@@ -6,6 +6,7 @@ Called by the command line and by every flow. Reads the YAML and its overlay; ch
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -133,17 +134,20 @@ _PATHS = {
 
 def _resolve_paths(pipeline: Pipeline, folder: Path) -> Pipeline:
     """Make the paths in the settings absolute; relative ones start at the folder of the YAML."""
-    updates = {}
-    for block, names in _PATHS.items():
-        settings: BaseModel = getattr(pipeline, block)
+
+    def resolve(settings: BaseModel, names: Iterable[str]) -> BaseModel:
         absolute_paths = {
             name: str((folder / Path(path_text).expanduser()).resolve())
             for name in names
-            if (path_text := getattr(settings, name)) and "://" not in path_text
+            if (path_text := getattr(settings, name, "")) and "://" not in path_text
         }
-        if absolute_paths:
-            updates[block] = settings.model_copy(update=absolute_paths)
-    return pipeline.model_copy(update=updates) if updates else pipeline
+        return settings.model_copy(update=absolute_paths) if absolute_paths else settings
+
+    updates: dict[str, Any] = {
+        block: resolve(getattr(pipeline, block), names) for block, names in _PATHS.items()
+    }
+    updates["sinks"] = tuple(resolve(sink, ("folder",)) for sink in pipeline.sinks)
+    return pipeline.model_copy(update=updates)
 
 
 def _list_public_keys(model: type[BaseModel]) -> list[str]:
@@ -152,12 +156,17 @@ def _list_public_keys(model: type[BaseModel]) -> list[str]:
 
 def _explain_error(detail: ErrorDetails) -> str:
     """Return one line for a person: the key, the value, and what is allowed."""
-    key = ".".join(str(part) for part in detail["loc"])
+    siblings, location = _list_sibling_keys(detail["loc"])
+    key = ".".join(str(part) for part in location)
     if detail["type"] == "extra_forbidden":
-        siblings = _list_sibling_keys(detail["loc"])
-        return f"unknown key {key!r}; {list_allowed(str(detail['loc'][-1]), siblings)}"
+        return f"unknown key {key!r}; {list_allowed(str(location[-1]), siblings)}"
     if detail["type"] == "missing":
         return f"key {key!r} is missing"
+    if detail["type"] == "union_tag_not_found":
+        return f"key {f'{key}.kind'!r} is missing; {list_allowed('', _list_kinds(location))}"
+    if detail["type"] == "union_tag_invalid":
+        kind = str(detail["ctx"]["tag"])[:_MAX_SHOWN]
+        return f"{key}.kind: {kind!r} is not allowed: {list_allowed(kind, _list_kinds(location))}"
     value_text = mask_addresses(repr(detail["input"]))
     value_text = value_text if len(value_text) <= _MAX_SHOWN else f"{value_text[:_MAX_SHOWN]}..."
     return (
@@ -165,15 +174,37 @@ def _explain_error(detail: ErrorDetails) -> str:
     )
 
 
-def _list_sibling_keys(location: tuple[int | str, ...]) -> list[str]:
-    """Return the keys that are allowed in the block of the unknown key at `location`."""
+def _list_sibling_keys(location: tuple[int | str, ...]) -> tuple[list[str], tuple[int | str, ...]]:
+    """Return the keys that are allowed beside the key at `location`, and the location as it is written.
+
+    Of a block of several kinds pydantic names the kind as if it were a key.
+    """
     model: type[BaseModel] = Pipeline
-    for part in location[:-1]:
-        if not isinstance(part, str):
+    blocks: dict[str, type[BaseModel]] = {}
+    written: list[int | str] = []
+    for place, part in enumerate(location, start=1):
+        if isinstance(part, str) and part in blocks:
+            model, blocks = blocks[part], {}
             continue
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        nested = [
-            item for item in (annotation, *getattr(annotation, "__args__", ())) if isinstance(item, type)
-        ]
-        model = next((item for item in nested if issubclass(item, BaseModel)), model)
-    return _list_public_keys(model)
+        written.append(part)
+        if place == len(location) or not isinstance(part, str) or part not in model.model_fields:
+            continue
+        nested = _list_models(model.model_fields[part].annotation)
+        if len(nested) > 1:
+            blocks = {str(item.model_fields["kind"].default): item for item in nested}
+        else:
+            model = next(iter(nested), model)
+    return _list_public_keys(model), tuple(written)
+
+
+def _list_kinds(location: tuple[int | str, ...]) -> list[str]:
+    """Return the kinds of the block at `location`, a key of the pipeline and a position."""
+    nested = _list_models(Pipeline.model_fields[str(location[0])].annotation)
+    return [str(item.model_fields["kind"].default) for item in nested]
+
+
+def _list_models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the settings' models in an annotation, at any depth."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for item in getattr(annotation, "__args__", ()) for model in _list_models(item)]

@@ -9,18 +9,18 @@ import os
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from pynomaly.config.alerting import Alerts, Feedback, Grouping
 from pynomaly.config.data import Data, Quality, Windows
+from pynomaly.config.delivery import AnySink
 from pynomaly.config.monitoring import Account, Degradation, Drift
 from pynomaly.config.operations import Drill, Notify, Retention, Runner, Schedule
 from pynomaly.config.promotion import Comparison, Promotion
 from pynomaly.config.reporting import Reports
 from pynomaly.config.serving import Serving
-from pynomaly.config.settings import Settings
+from pynomaly.config.settings import Settings, refuse_password
 from pynomaly.config.spelling.units import parse_duration
 from pynomaly.config.streaming import Stream
 from pynomaly.config.training import Features, Retraining, Search, Training
@@ -45,14 +45,7 @@ class Records(Settings):
     @field_validator("*")
     @classmethod
     def _no_password(cls, value: str) -> str:
-        parts = urlsplit(value)
-        keys = {key.lower() for key, text in parse_qsl(parts.query) if text}
-        if parts.password or keys & {"password", "passwd", "pwd", "sslpassword"}:
-            raise ValueError(
-                "an address in this file holds no password, for the file is kept with every model; set "
-                "PGPASSWORD, a file ~/.pgpass, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-            )
-        return value
+        return refuse_password(value)
 
 
 class Pipeline(Settings):
@@ -78,6 +71,9 @@ class Pipeline(Settings):
     promotion: Promotion = Promotion()
     schedule: Schedule = Schedule()
     notify: Notify = Notify()
+    sinks: tuple[AnySink, ...] = Field(
+        (), description="where scores, alerts and decisions go, besides the store"
+    )
     drill: Drill = Drill()
     serving: Serving = Serving()
     reports: Reports = Reports()
@@ -107,6 +103,15 @@ class Pipeline(Settings):
                 raise ValueError(f"scoring.delay is {delay} rows, which needs data.series.step; or write 30m")
             delay = delay * parse_duration(series["step"])
         return {**rest, "data": {**rest["data"], "series": {**series, "delay": delay}}}
+
+    @field_validator("sinks")
+    @classmethod
+    def _sinks_differ(cls, value: tuple[AnySink, ...]) -> tuple[AnySink, ...]:
+        names = [sink.name for sink in value]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two sinks are called {name!r}")
+        return value
 
     @model_validator(mode="after")
     def _name_entities(self) -> Pipeline:

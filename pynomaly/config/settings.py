@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import core_schema
 
 from pynomaly.errors import list_allowed
 
-__all__ = ["NameIn", "Settings", "Share", "hide_password"]
+__all__ = ["NameIn", "Settings", "Share", "hide_password", "refuse_password"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -70,3 +70,15 @@ def hide_password(address: str) -> str:
     """
     password = urlsplit(address).password if "://" in address else None
     return address.replace(f":{password}@", ":***@", 1) if password else address
+
+
+def refuse_password(address: str) -> str:
+    """Return `address`; ValueError if it holds a password, for the settings are kept with every model."""
+    parts = urlsplit(address)
+    keys = {key.lower() for key, text in parse_qsl(parts.query) if text}
+    if parts.password or keys & {"password", "passwd", "pwd", "sslpassword"}:
+        raise ValueError(
+            "an address in this file holds no password, for the file is kept with every model; set "
+            "PGPASSWORD, a file ~/.pgpass, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    return address

@@ -134,11 +134,18 @@ class Retraining(Settings):
     """When a retraining may run."""
 
     cooldown: Duration = Field(timedelta(hours=24), description="shortest time between two trainings")
-    min_rows: int = Field(1000, ge=100, description="fewest usable rows in the new reference")
+    min_rows: int = Field(300, ge=100, description="fewest usable rows in the new reference")
+    settled: Duration = Field(
+        timedelta(days=28),
+        gt=timedelta(0),
+        description="a lasting change: learned alone without labels, and a tie replaces the champion",
+    )
     max_age: Duration = Field(timedelta(days=90), description="oldest row of a new reference")
-    max_attempts: int = Field(3, ge=1, description="rejected challengers in a row before a person must ask")
+    max_attempts: int = Field(
+        3, ge=1, le=20, description="rejected challengers in a row up to which the back-off doubles"
+    )
     backoff: Duration = Field(
-        timedelta(days=3), description="wait after a rejected challenger, doubled each time"
+        timedelta(days=3), description="wait after a rejected challenger, doubled up to max_attempts"
     )
     forget: Duration = Field(
         timedelta(days=90),

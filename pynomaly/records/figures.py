@@ -255,7 +255,7 @@ def _mark_trainings(
     axes: Any, policy: Mapping[str, Any], ends: NDArray[np.float64], heights: NDArray[np.float64], color: str
 ) -> None:
     """Mark each training by a dot, filled if its model was promoted; the first training has no dot."""
-    promotion_times = set(policy["promoted_at"])
+    promotion_times = {*policy["promoted_at"], *policy["recalibrated_at"]}
     for moment in policy["trained_at"][1:]:
         height = heights[ends == _to_days(moment)]
         if height.size and np.isfinite(height[0]):

@@ -22,6 +22,7 @@ __all__ = [
     "TABLE_ENDINGS",
     "check_sheet_rows",
     "escape_cell",
+    "read_workbook",
     "render_csv",
     "render_lines",
     "render_table",
@@ -89,6 +90,16 @@ def render_workbook(table: pd.DataFrame, title: str) -> bytes:
     sink = io.BytesIO()
     book.save(sink)
     return sink.getvalue()
+
+
+def read_workbook(content: bytes) -> pd.DataFrame:
+    """Return the first sheet of a workbook that :func:`render_table` wrote, cells as written."""
+    from openpyxl import load_workbook
+
+    book = load_workbook(io.BytesIO(content), read_only=True)
+    rows = book.worksheets[0].iter_rows(values_only=True)
+    names = [str(name) for name in next(rows, ())]
+    return pd.DataFrame(list(rows), columns=names, dtype=object)
 
 
 def _is_number(cell: str) -> bool:

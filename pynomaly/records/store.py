@@ -9,8 +9,7 @@ content, so a step that runs twice writes the same file again::
     <root>/<pipeline>/references/<sha256 of the bundle>.parquet
     <root>/<pipeline>/held_out/<sha256 of the bundle>.parquet
     <root>/<pipeline>/reports/<name>.html
-    <root>/<pipeline>/facts/<name>.json
-    <root>/<pipeline>/removed/<name>.json
+    <root>/<pipeline>/facts|removed|dead_letters/<name>.json
 
 The same frame gives the same bytes, so a hash shows whether scores changed.
 """
@@ -36,7 +35,8 @@ from pynomaly.records.ledger.rows import HasKey, window_key
 
 __all__ = ["Store", "hash_file", "write_atomically"]
 
-_FOLDERS = ("scores", "shadow", "quarantine", "references", "held_out", "reports", "facts", "removed")
+_KEPT = ("scores", "shadow", "quarantine", "references", "held_out", "reports", "facts")
+_FOLDERS = (*_KEPT, "removed", "dead_letters")
 _NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from pynomaly.config import ALERT_POLICIES, Data, Pipeline
 from pynomaly.config.spelling.units import spell_duration
 from pynomaly.model.calibration.calibration import RARITIES, SEVERITIES
-from pynomaly.serving.champion import ServedModel
+from pynomaly.records.registry.live_champion import ServedModel
 from pynomaly.serving.rows import MAX_EXPLAINED_ALERTS, RowSchema
 from pynomaly.serving.times import describe_time_fields, spell_time
 

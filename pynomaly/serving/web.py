@@ -30,7 +30,7 @@ from swagger_ui_bundle import swagger_ui_path
 
 from pynomaly.config import Pipeline
 from pynomaly.errors import PynomalyError, RequestError
-from pynomaly.serving.champion import LiveChampion, ServedModel
+from pynomaly.records.registry.live_champion import LiveChampion, ServedModel
 from pynomaly.serving.openapi import build_openapi
 from pynomaly.serving.rows import RowSchema, build_frame, collect_reasons, format_rows, parse_request
 

@@ -19,7 +19,10 @@ from pynomaly.judging.comparison.verdict import awaits_evidence
 from pynomaly.records.ledger import Audit, Decision
 from pynomaly.records.ledger.decision_evidence import PendingEvidence
 
-__all__ = ["Rejections", "age_rejections", "count_attempts", "count_rejections"]
+__all__ = ["RECALIBRATED", "Rejections", "age_rejections", "count_attempts", "count_rejections"]
+
+RECALIBRATED = "recalibrated"
+"""Name, among challengers, of the champion's own detector with new p-values."""
 
 _NEVER = timedelta(days=36_525)  # a retraining forgets rejections; what they cost is not forgotten
 
@@ -99,8 +102,9 @@ def count_attempts(decisions: Sequence[Decision], audits: Sequence[Audit], as_of
 
     Counted since the last promotion that stands: rejected challengers, however old, and audits that were
     drawn to compare a challenger, whatever came of them, a version that was taken back too. All looks at one
-    audit are one comparison.
+    audit are one comparison. A refused recalibration ranks as the champion does: no ranking was looked at.
     """
+    decisions = [item for item in decisions if not (item.kind == "refuse" and _ranks_alike(item))]
     standing = _find_standing(decisions)
     since = standing.at if standing else None
     drawn = [
@@ -133,6 +137,11 @@ def _list_audited(decisions: Sequence[Decision]) -> frozenset[str]:
 def _awaits_evidence(refusal: Decision) -> bool:
     verdict = refusal.evidence.get("verdict")
     return isinstance(verdict, Mapping) and awaits_evidence(verdict)
+
+
+def _ranks_alike(refusal: Decision) -> bool:
+    verdict = refusal.evidence.get("verdict")
+    return isinstance(verdict, Mapping) and verdict.get("challenger") == RECALIBRATED
 
 
 def _find_standing(decisions: Sequence[Decision]) -> Decision | None:

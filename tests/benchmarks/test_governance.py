@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from benchmarks import governance
 from benchmarks.governance import CHANGE, COLUMNS, REFERENCE, WALK
+from benchmarks.lives import Life, PolicyLife
 
 BY_NAME = {scenario.name: scenario for scenario in governance.SCENARIOS}
 BORDER = (REFERENCE + CHANGE) * 168
@@ -31,14 +35,49 @@ def test_a_life_is_what_its_scenario_says(name: str) -> None:
 def test_a_life_is_replayed_under_every_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(governance, "WALK", 4)
     monkeypatch.setattr(governance, "CHANGE", 1)
-    results = {policy: governance.PolicyLives() for policy in governance.POLICIES}
-    governance.live(BY_NAME["regime"], 70_000, results)
-    assert {len(own.weekly[0]) for own in results.values()} == {4}
-    assert (results["never"].trainings, results["never"].promotions) == ([1], [0])
-    assert results["weekly"].promotions == [3]
-    assert governance.find_broken_bounds(BY_NAME["regime"], results) == []
-    results["ours"].idle[0] = 1
-    results["ours"].weekly[0] = results["never"].weekly[0] - 0.1
-    assert len(governance.find_broken_bounds(BY_NAME["regime"], results)) == 2
-    rows = governance.summarize(BY_NAME["regime"], results)
+    scenario = BY_NAME["regime"]
+    life = governance.live(scenario, 70_000)
+    assert {len(own.weekly) for own in life.values()} == {4}
+    assert (life["never"].trainings, life["never"].promotions) == (0, 0)
+    assert (life["weekly"].trainings, life["weekly"].promotions) == (3, 3)
+    assert governance.find_broken_bounds(scenario, [life]) == []
+    worse = replace(
+        life["ours"], false=1, weekly=tuple(value and value - 0.1 for value in life["never"].weekly)
+    )
+    assert len(governance.find_broken_bounds(scenario, [life | {"ours": worse}])) == 2
+    rows = governance.summarize(scenario, [life, life])
     assert [len(row) for row in rows] == [len(governance.HEADER)] * len(governance.POLICIES)
+
+
+def test_a_promotion_is_false_by_what_it_ranks_afterwards() -> None:
+    figures = {
+        "promoted_at": ["2026-03-02", "2026-03-09", "2026-03-16", "2026-05-04", "2026-05-11"],
+        "gains": [0.1, -0.01, -0.01, -0.03],
+        "windows": [{"average_precision": 0.5}],
+        "alerts_per_day": None, "caught_share": None, "trainings": 5, "recalibrations": 1,
+    }  # fmt: skip
+    life = PolicyLife.of(figures, "2026-04-27")
+    assert (life.false, life.promotions, life.trainings, life.recalibrations) == (2, 4, 4, 1)
+
+
+def test_a_killed_run_goes_on_where_it_was(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = PolicyLife((0.5, None, 0.7), 1.0, 0.5, 2, 1, 0, 0)
+    lived: list[tuple[str, int]] = []
+
+    def live(scenario: governance.Scenario, seed: int) -> Life:
+        lived.append((scenario.name, seed))
+        return dict.fromkeys(governance.POLICIES, own)
+
+    monkeypatch.setattr(governance, "live", live)
+    file = tmp_path / "lives.jsonl"
+    asked = ["--only", "steady,regime", "--seed", "7", "--out", str(file), "--resume"]
+    assert governance.main([*asked, "--lives", "2"]) == 0
+    table = capsys.readouterr().out
+    file.write_text(file.read_text()[:-40])  # the last line is cut short
+    assert governance.main([*asked, "--lives", "2"]) == 0
+    assert lived == [("steady", 7), ("regime", 7), ("steady", 8), ("regime", 8), ("regime", 8)]
+    assert capsys.readouterr().out == table
+    assert "0.600 (0.600 to 0.600)" in table
+    assert "0.00 (0.00 to 3.69)" in table

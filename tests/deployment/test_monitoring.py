@@ -122,8 +122,7 @@ def test_panels_lie_side_by_side() -> None:
 def test_scrapes_go_where_the_commands_listen_by_default() -> None:
     import inspect
 
-    from flows.cli.metrics import metrics
-    from flows.cli.serving import serve
+    from flows.cli.serving import metrics, serve
 
     settings = yaml.safe_load((FOLDER / "prometheus.yaml").read_text())
     assert settings["rule_files"] == ["alerts.yaml"]

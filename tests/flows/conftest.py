@@ -60,7 +60,7 @@ def pipeline_file(tmp_path: Path) -> Callable[..., Path]:
         frame.to_csv(tmp_path / "machines.csv", index=False)
         settings = make_small_settings(training={"candidates": ["iforest", "hbos"]})
         for name, block in blocks.items():
-            settings[name] = {**settings.get(name, {}), **block}
+            settings[name] = {**settings.get(name, {}), **block} if isinstance(block, dict) else block
         file = tmp_path / "machines.yaml"
         file.write_text(yaml.safe_dump(settings))
         return file

@@ -159,6 +159,8 @@ POLICY = {
     "events_per_day": 12.3,
     "trainings": 12,
     "promotions": 3,
+    "recalibrations": 1,
+    "recalibrated_at": ["2026-01-26T00:00:00+00:00"],
     "seconds": 123.4,
     "average_precision": 0.912,
     "roc_auc": 0.987,
@@ -220,6 +222,16 @@ AUDITED = {
     },
 }
 
+DELIVERED = {"sink": "the-data-warehouse", "what": "decisions", "rows": 1_234_567}
+DELIVERY = {
+    "sink": "the-data-warehouse",
+    "kind": "smartsheet",
+    "what": "decisions",
+    "due": 1_234_567,
+    "dead": 12,
+    "error": SENTENCE,
+}
+
 RESULTS: dict[str, dict[str, Any]] = {
     "show_alert": ALERT,
     "show_alert_list": {"pipeline": PIPELINE, "state": "all", "total": 3, "alerts": [ALERT]},
@@ -251,6 +263,16 @@ RESULTS: dict[str, dict[str, Any]] = {
         ]
     },
     "show_chain_check": {"intact": False, "broken_at": 1234, "reason": SENTENCE},
+    "show_delivery": {
+        "pipeline": PIPELINE,
+        "channels": [DELIVERED],
+        "sinks": [DELIVERY, DELIVERY | {"what": "alerts", "due": None}],
+    },
+    "show_delivery_plan": {
+        "pipeline": PIPELINE,
+        "sinks": [DELIVERY, DELIVERY | {"due": None}],
+        "answers": {"the-data-warehouse": SENTENCE, "b": ""},
+    },
     "show_conversion": {
         "product": "Amazon Lookout for Equipment",
         "files": [PATH],
@@ -392,6 +414,7 @@ RESULTS: dict[str, dict[str, Any]] = {
         "settings": [SETTING, {**SETTING, "value": PATH}, {**SETTING, "value": None}, SETTING],
     },
     "show_status": {
+        "sinks": [DELIVERY],
         "pipeline": PIPELINE,
         "champion": 1,
         "since": "2026-01-19T00:00:00+00:00",
@@ -415,6 +438,40 @@ RESULTS: dict[str, dict[str, Any]] = {
         "last_events": 1234,
         "waiting": [1],
         "health": {"outcome": "critical", "subject": JUDGED["window"]},
+    },
+    "show_stream_run": {
+        "messages": 12_345_678,
+        "rows": 12_345_678,
+        "scored": 12_345_678,
+        "alerts": 123_456,
+        "again": 12_345,
+        "late": 1234,
+        "letters": 12_345,
+        "windows": [JUDGED["window"]] * 3,
+        "lag": {"readings/0": 123_456_789},
+        "left_out": {COLUMN: 123_456},
+        "problems": [SENTENCE],
+    },
+    "show_imported_rows": {
+        "rows": 12_345_678,
+        "windows": 1234,
+        "left_out": 12_345,
+        "present": [JUDGED["window"]],
+    },
+    "show_letters": {
+        "pipeline": PIPELINE,
+        "counts": {"not_a_number": 123_456},
+        "letters": [
+            {
+                "rule": "not_a_number",
+                "reason": SENTENCE,
+                "part": "readings/12",
+                "offset": 123_456_789,
+                "bytes": 1_048_577,
+                "at": "2026-01-19T00:00:00+00:00",
+                "message": "{\n" + ENTITY * 20,
+            }
+        ],
     },
     "show_training_result": TRAINING,
     "show_waiting_messages": {

@@ -83,6 +83,9 @@ def test_a_ledger_from_before_migrations_is_taken_over(address):
             "audits",
             "account_entries",
             "deliveries",
+            "stream_positions",
+            "stream_entries",
+            "stream_letters",
         ):
             connection.execute(text(f"DROP TABLE {newer}"))
         for statement in BEFORE.strip().split("\n"):

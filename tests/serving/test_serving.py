@@ -27,7 +27,7 @@ from typer.testing import CliRunner
 from flows.cli import app as command_line
 from pynomaly.config import Pipeline, load_pipeline
 from pynomaly.records.registry import Registry
-from pynomaly.serving.champion import LiveChampion
+from pynomaly.records.registry.live_champion import LiveChampion
 from pynomaly.serving.web import create_app
 from tests.machines import make_machines, make_small_settings
 from tests.steps.conftest import start_with_champion

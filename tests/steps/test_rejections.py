@@ -162,6 +162,15 @@ def test_a_challenger_that_could_not_be_compared_yet_is_not_rejected(
     assert count_attempts(decisions, [], at) == 1 + count
 
 
+def test_a_refused_recalibration_is_rejected_and_was_no_look_at_a_ranking() -> None:
+    verdict = {"low": 0.0, "champion_value": 0.4, "challenger_value": 0.4, "challenger": "recalibrated"}
+    evidence = PromotionEvidence(gate={}, verdict=verdict, incidents=None, version=2, replaces=1)
+    decisions = [decide(2, "refuse", evidence, "inferior"), FIRST]
+    at = START + 3 * DAY
+    assert count_rejections(decisions, at, FORGET).count == 1
+    assert count_attempts(decisions, [], at) == 1
+
+
 def test_old_rejections_are_forgotten_and_counted_apart() -> None:
     decisions = [refuse(60), refuse(3), refuse(2), FIRST]
     assert count_rejections(decisions, START + 61 * DAY, FORGET) == Rejections(3, START + 60 * DAY, 0)

@@ -21,7 +21,7 @@ from pynomaly.data.intake.windows import WindowPlan, plan_windows
 __all__ = ["plan_blocks"]
 
 _TRAIN_ROWS = 100
-_RETRAIN_ROWS = 1000
+_RETRAIN_ROWS = 600
 _FEW_ROWS = 30
 _COLUMNS_SHOWN = 2
 
@@ -90,7 +90,7 @@ def plan_blocks(
         blocks.setdefault("training", {})["candidates"] = (candidates, why)
         notes.append(f"{context.why}, so detectors that look back come first (data.series)")
     if rows < _RETRAIN_ROWS:
-        comment = f"the reference has about {rows} rows, default is 1000"
+        comment = f"the reference has about {rows} rows, default is 300"
         blocks["retraining"] = {"min_rows": (max(100, rows // 2), comment)}
     return blocks, notes, problems
 

@@ -3,6 +3,6 @@
 Times become UTC, labels 0, 1 or not known, cells numbers or missing, counters increases, long tables wide.
 With the settings' defaults only times and labels change.
 
-Called by `intake`, `migration`, `sources`, `serving`, `steps.alerting` and `judging`. May import the modules
-of `data` and the wings below `data`.
+Called by `intake`, `migration`, `sources`, `streams`, `serving`, `steps.alerting` and `judging`. May import
+the modules of `data` and the wings below `data`.
 """

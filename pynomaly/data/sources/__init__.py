@@ -3,8 +3,8 @@
 Each kind in ``pynomaly.config.SOURCE_KINDS`` is a module of its name with a `SOURCE`. Their rows are
 normalised here: times in UTC, rows sorted by time and entity, labels 0, 1 or unknown.
 
-Called by `intake`, `migration`, `serving` and `steps`. May import `places`, `shape`, the modules of `data`
-and the wings below `data`.
+Called by `intake`, `migration`, `streams`, `serving` and `steps`. May import `places`, `shape`, the modules
+of `data` and the wings below `data`.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ __all__ = [
     "WindowReader",
     "find_source_kind",
     "infer_source_kind",
+    "look_back",
     "read_source",
     "read_span",
     "trace_rows",
@@ -215,8 +216,11 @@ def _add_history(data: Data, window: Window | None) -> Window | None:
     return Window(window.start - data.lookback, window.end + data.series.delay)
 
 
-def _add_past(frame: pd.DataFrame, data: Data, *, is_over: bool = False) -> pd.DataFrame:
-    """Return rows sorted by time with their counters' increases, series features and past."""
+def look_back(frame: pd.DataFrame, data: Data, *, is_over: bool = False) -> pd.DataFrame:
+    """Return rows sorted by time with their counters' increases, series features and past.
+
+    `is_over` is that of :func:`pynomaly.data.past.attach_past`.
+    """
     frame = difference_counters(frame, data)
     if data.time is not None and data.series.columns:
         frame = series.add_past_features(frame, data.time, data.id, data.series)
@@ -252,7 +256,7 @@ def _arrange_rows(
         if read_window != window:
             with_history = select_window(frame, data.time, read_window)
             with_history = with_history.iloc[order_rows(with_history, data.time, data.id)]
-            frame = _add_past(with_history, data, is_over=True).sort_index()
+            frame = look_back(with_history, data, is_over=True).sort_index()
         frame = select_window(frame, data.time, window)
     if as_of is not None and data.label in frame.columns:
         label_known = frame[data.time] + data.label_delay <= pd.Timestamp(as_of)
@@ -261,8 +265,8 @@ def _arrange_rows(
     if window is not None:
         return frame
     if before is None:
-        return _add_past(frame, data)
-    return _add_past(pd.concat([before, frame]), data).iloc[len(before) :]
+        return look_back(frame, data)
+    return look_back(pd.concat([before, frame]), data).iloc[len(before) :]
 
 
 def _read_before(data: Data, frame: pd.DataFrame) -> pd.DataFrame | None:

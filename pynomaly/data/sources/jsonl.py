@@ -23,7 +23,7 @@ from pynomaly.data.sources.text.files import join_tables, list_files, open_local
 from pynomaly.data.window import Window
 from pynomaly.errors import SourceError
 
-__all__ = ["SOURCE", "read_rows"]
+__all__ = ["SOURCE", "flatten_record", "parse_record", "read_rows"]
 
 ENDINGS = (".jsonl", ".ndjson", ".json")
 
@@ -63,7 +63,7 @@ def _read_table(data: Data, path: str) -> pd.DataFrame:
     count = 0
     with open_local(path) as file:
         for place, record in _list_records(file, data):
-            row = dict(_flatten(record, f"{file}: {place}"))
+            row = dict(flatten_record(record, f"{file}: {place}"))
             if new := [name for name in row if name not in cells]:
                 bounded.check_names(new, file, data.limits)
                 cells.update({name: [None] * count for name in new})
@@ -84,17 +84,24 @@ def _list_records(file: Path, data: Data) -> Iterator[tuple[str, Any]]:
     with bounded.open_text(file, whole, data.encoding) as content:
         is_array = content.peek(64).removeprefix(_BYTE_ORDER_MARK).lstrip().startswith(b"[")
         if is_array:
-            records = _parse(content.read(), f"{file}")
+            records = parse_record(content.read(), f"{file}")
             yield from ((f"object {number:,}", record) for number, record in enumerate(records, start=1))
     if is_array:
         return
     with bounded.open_text(file, data.limits, data.encoding) as content:
         for number, line in enumerate(content, start=1):
             if line.removeprefix(_BYTE_ORDER_MARK).strip():
-                yield f"line {number:,}", _parse(line, f"{file}: line {number:,}")
+                yield f"line {number:,}", parse_record(line, f"{file}: line {number:,}")
 
 
-def _parse(text: bytes, where: str) -> Any:
+def parse_record(text: bytes, where: str) -> Any:
+    """Return the value of JSON text; also NaN and Infinity, as Python writes them.
+
+    Raises
+    ------
+    SourceError
+        If it is no JSON; the message begins with `where`.
+    """
     text = text.removeprefix(_BYTE_ORDER_MARK)
     try:
         return orjson.loads(text)
@@ -107,7 +114,7 @@ def _parse(text: bytes, where: str) -> Any:
             ) from error
 
 
-def _flatten(record: Any, where: str, before: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+def flatten_record(record: Any, where: str, before: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Yield name and value of each key; nested ones have the keys above them before a dot.
 
     Raises
@@ -121,7 +128,7 @@ def _flatten(record: Any, where: str, before: str = "", depth: int = 0) -> Itera
         raise SourceError(f"{where} has objects more than {_DEEPEST} deep")
     for key, value in record.items():
         if isinstance(value, dict):
-            yield from _flatten(value, where, f"{before}{key}.", depth + 1)
+            yield from flatten_record(value, where, f"{before}{key}.", depth + 1)
         else:
             text = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
             yield f"{before}{key}", _mend_text(text) if isinstance(text, str) else text

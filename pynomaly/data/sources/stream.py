@@ -1,6 +1,6 @@
-"""Rows of a stream, as they were kept: a Parquet file for each window, named by its key, under ``data.path``.
+"""Rows of a stream as they were kept: Parquet files under ``data.path``, each part of one window.
 
-Written when a window closes (:mod:`pynomaly.data.streams`), by columns that were read already: a cell has its
+Written by :mod:`pynomaly.data.streams`, by columns that were read already: a cell has its
 type, and a time is a time. Only the files of the windows that are asked for are opened. Called through
 ``SOURCES``.
 """
@@ -16,7 +16,7 @@ from pynomaly.data.sources.kind import SourceKind
 from pynomaly.data.window import Window
 from pynomaly.errors import SourceError
 
-__all__ = ["SOURCE", "find_span", "list_kept_windows", "read_rows"]
+__all__ = ["SOURCE", "find_span", "list_kept_windows", "name_window", "read_rows"]
 
 
 def list_kept_windows(path: str) -> tuple[Window, ...]:
@@ -25,8 +25,8 @@ def list_kept_windows(path: str) -> tuple[Window, ...]:
         addresses = tuple(resolve_place(path).list_addresses())
     except FileNotFoundError:
         return ()
-    windows = {window for address in addresses if (window := _find_window(address)) is not None}
-    return tuple(sorted(windows))
+    keys = {name_window(address) for address in addresses}
+    return tuple(sorted(window for key in keys if (window := Window.of_key(key)) is not None))
 
 
 def read_rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
@@ -45,7 +45,7 @@ def read_rows(data: Data, path: str, columns: list[str] | None, window: Window |
     wanted = {item.key for item in kept if window is None or _overlap(item, window)}
     if not wanted:
         wanted = {kept[-1].key}  # the caller's error names the range
-    return parquet.read_rows(data, path, columns, None, lambda file: _name_key(file) in wanted)
+    return parquet.read_rows(data, path, columns, None, lambda file: name_window(file) in wanted)
 
 
 def find_span(data: Data) -> Window | None:
@@ -66,12 +66,10 @@ def _overlap(first: Window, second: Window) -> bool:
     return first.start < second.end and second.start < first.end
 
 
-def _name_key(file: str) -> str:
-    return file.rsplit("/", 1)[-1].removesuffix(".parquet")
-
-
-def _find_window(address: str) -> Window | None:
-    return Window.of_key(_name_key(address)) if address.endswith(".parquet") else None
+def name_window(file: str) -> str:
+    """Return the key of the window that a file is named by; "" for a file of another kind."""
+    name = file.rsplit("/", 1)[-1]
+    return name.split(".", 1)[0] if name.endswith(".parquet") else ""
 
 
 SOURCE = SourceKind(read_rows, find_span=find_span, is_shaped=True)

@@ -27,6 +27,7 @@ __all__ = [
     "VerdictOutcome",
     "compare_scores",
     "judge_by_alerts",
+    "judge_by_change",
     "judge_by_kind",
     "judge_by_promise",
 ]
@@ -146,7 +147,8 @@ def judge_by_promise(
     Parameters
     ----------
     verdict : Verdict
-        By the metric; ``inferior`` stays, and so does one that tested nothing.
+        By the metric; ``inferior`` stays, and so does one on fewer anomalies than ``min_positives``. In too
+        few blocks to test a difference, they have a value.
     evidence : Evidence
     alerts : tuple of two bool arrays of shape (n,)
         Of champion and challenger, each by its own policy.
@@ -159,8 +161,7 @@ def judge_by_promise(
     """
     from scipy.special import stdtrit
 
-    is_open = verdict.outcome in (VerdictOutcome.INCONCLUSIVE, VerdictOutcome.NON_INFERIOR)
-    if not is_open or not math.isfinite(verdict.low) or verdict.difference < 0:
+    if not _is_open(verdict, settings) or verdict.difference < 0:
         return verdict
     normal = evidence.truth == 0
     first, second = (np.asarray(flags, dtype=bool)[normal] for flags in alerts)
@@ -177,6 +178,35 @@ def judge_by_promise(
         f"{verdict.champion} alerts on {first.mean():.2%} of the normal rows, where it promised "
         f"{promised:.2%} and {verdict.challenger} alerts on {second.mean():.2%}: its promise is broken "
         f"beyond chance ({rows.size} blocks), and a challenger that ranks no worse replaces it"
+    )
+    return replace(verdict, outcome=VerdictOutcome.SUPERIOR, reasons=(reason, verdict.reasons[0]))
+
+
+def _is_open(verdict: Verdict, settings: config.Comparison) -> bool:
+    """Return whether the metric leaves it open which of two models is better, on anomalies that count."""
+    tie = verdict.outcome in (VerdictOutcome.INCONCLUSIVE, VerdictOutcome.NON_INFERIOR)
+    return tie and verdict.positives >= settings.min_positives and not math.isnan(verdict.difference)
+
+
+def judge_by_change(verdict: Verdict, settings: config.Comparison) -> Verdict:
+    """Return ``superior`` where nothing decides between a champion of before a change and a newer model.
+
+    A tie keeps the champion, as long as what it learned is still there. Where the columns have drifted for
+    ``retraining.settled``, it goes to the challenger that learned them as they are, unless its value is lower
+    by more than ``margin``.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        By the metric and the alerts; ``inferior`` stays, and so does one on fewer anomalies than
+        ``min_positives``.
+    settings : Comparison
+    """
+    if not _is_open(verdict, settings) or verdict.difference < -settings.margin:
+        return verdict
+    reason = (
+        f"the columns have drifted from what {verdict.champion} learned, and stay so; {verdict.challenger} "
+        f"learned them as they are, and nothing shows that it ranks worse"
     )
     return replace(verdict, outcome=VerdictOutcome.SUPERIOR, reasons=(reason, verdict.reasons[0]))
 

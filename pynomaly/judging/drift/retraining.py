@@ -112,8 +112,8 @@ def decide_retraining(situation: RetrainSituation, settings: config.Retraining) 
 
     A broken schema gives ``block``; rows that validation blocks end the training later. Without a champion
     every candidate is fitted. Otherwise each of these refuses a training: unchanged data, the cool-down, too
-    few rows, too many attempts, the back-off. A person's request overrides cool-down, attempts and back-off,
-    with a note in the reasons.
+    few rows, the back-off, which doubles with each rejected challenger up to ``max_attempts``. A person's
+    request overrides cool-down and back-off, with a note in the reasons.
 
     Parameters
     ----------
@@ -158,13 +158,9 @@ def _decide_remedy(situation: RetrainSituation, settings: config.Retraining) -> 
         return RetrainDecision(
             "none",
             (*lasting_refusals, *temporary_refusals),
-            None if lasting_refusals or _has_exhausted_attempts(situation, settings) else until,
+            None if lasting_refusals else until,
         )
     return _select_remedy(situation)
-
-
-def _has_exhausted_attempts(situation: RetrainSituation, settings: config.Retraining) -> bool:
-    return situation.rejected_in_a_row >= settings.max_attempts
 
 
 def _find_lasting_refusals(situation: RetrainSituation, settings: config.Retraining) -> tuple[str, ...]:
@@ -199,19 +195,15 @@ def _find_temporary_refusals(
                 f"{spell_duration(settings.cooldown)} ends at {end.isoformat()}."
             )
     rejected = situation.rejected_in_a_row
-    if _has_exhausted_attempts(situation, settings):
-        reasons.append(
-            f"{rejected} challengers in a row were rejected, and {settings.max_attempts} are allowed: "
-            f"a person must ask for the next."
-        )
-    elif rejected and situation.last_rejection is not None:
-        wait = settings.backoff * 2 ** (rejected - 1)
+    if rejected and situation.last_rejection is not None:
+        wait = settings.backoff * 2 ** (min(rejected, settings.max_attempts) - 1)
         end = situation.last_rejection + wait
         if situation.as_of < end:
             ends.append(end)
+            asks = "; a person may ask sooner" if rejected >= settings.max_attempts else ""
             reasons.append(
                 f"Challengers rejected in a row: {rejected}; the back-off of {spell_duration(wait)} ends at "
-                f"{end.isoformat()}."
+                f"{end.isoformat()}{asks}."
             )
     return tuple(reasons), max(ends, default=None)
 
@@ -220,7 +212,7 @@ def _select_remedy(situation: RetrainSituation) -> RetrainDecision:
     """Choose the remedy for the cause; after a rejected challenger, every candidate instead of a refit."""
     remedy = _REMEDIES.get(situation.reason, "refit")
     count = situation.rows_available
-    if remedy in ("recalibrate", "refit") and situation.rejected_in_a_row:
+    if remedy == "refit" and situation.rejected_in_a_row:
         cause = f"{situation.reason}: the last challenger was rejected"
         reason = f"{cause}, so every candidate is trained on {count} rows."
         return RetrainDecision("search", (reason,))

@@ -23,6 +23,14 @@ from pynomaly.records.ledger.rows import (
 )
 from pynomaly.records.ledger.training_detail import RegistrationResult, TrainedBaseline, TrainingFacts
 from pynomaly.records.ledger.transit.deliveries import Channel, Deliveries, DeliveryState
+from pynomaly.records.ledger.transit.stream_log import (
+    OpenWindow,
+    StreamEntry,
+    StreamLetter,
+    StreamLog,
+    StreamMovedError,
+    StreamPosition,
+)
 
 __all__ = [
     "DECISION_KINDS",
@@ -42,10 +50,16 @@ __all__ = [
     "LeaseHolder",
     "Ledger",
     "ObservationRecord",
+    "OpenWindow",
     "Outbox",
     "Partition",
     "QueuedNotice",
     "RegistrationResult",
+    "StreamEntry",
+    "StreamLetter",
+    "StreamLog",
+    "StreamMovedError",
+    "StreamPosition",
     "TrainedBaseline",
     "TrainingFacts",
     "TrainingRecord",

@@ -42,6 +42,7 @@ from pynomaly.records.ledger.rows import (
 from pynomaly.records.ledger.tables import decisions, leases, observations, partitions, trainings
 from pynomaly.records.ledger.training_detail import TrainingFacts
 from pynomaly.records.ledger.transit.deliveries import Deliveries
+from pynomaly.records.ledger.transit.stream_log import StreamLog
 
 __all__ = ["LEASE_TTL", "Ledger"]
 
@@ -90,9 +91,7 @@ class Ledger:
     def __enter__(self) -> Ledger:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: TracebackType | None) -> None:
         self.close()
 
     @property
@@ -114,6 +113,11 @@ class Ledger:
     def deliveries(self) -> Deliveries:
         """What each sink has received, in the same database."""
         return Deliveries(self._database)
+
+    @property
+    def stream(self) -> StreamLog:
+        """What a stream brought and no file holds yet, in the same database."""
+        return StreamLog(self._database)
 
     @property
     def retention(self) -> RetentionRows:
@@ -203,11 +207,9 @@ class Ledger:
     ) -> tuple[Partition, ...]:
         """Return the scored windows wholly inside ``[start, end)``, oldest first; without bounds, all."""
         query = select(partitions).where(partitions.c.pipeline == pipeline).order_by(partitions.c.start)
-        if start is not None:
-            query = query.where(partitions.c.start >= start)
-        if end is not None:
-            query = query.where(partitions.c.end <= end)
-        return tuple(as_partition(row) for row in self._database.read_rows(query))
+        query = query if start is None else query.where(partitions.c.start >= start)
+        query = query if end is None else query.where(partitions.c.end <= end)
+        return tuple(map(as_partition, self._database.read_rows(query)))
 
     # Observations
 
@@ -254,15 +256,12 @@ class Ledger:
     ) -> tuple[dict[str, Any], ...]:
         """Return the `n` newest observations whose window ended at or before `before`, oldest first.
 
-        `before` is an aware time; the window of a table without time counts as ended. With a `version`, only
-        observations under this model version. Each is returned as ``Observation.to_dict()``.
+        The window of a table without time counts as ended. `version`: only observations under this version.
         """
         table = observations.c
-        query = select(observations).where(
-            table.pipeline == pipeline, (table.end <= before) | table.end.is_(None)
-        )
-        if version is not None:
-            query = query.where(table.version == version)
+        has_ended = (table.end <= before) | table.end.is_(None)
+        query = select(observations).where(table.pipeline == pipeline, has_ended)
+        query = query if version is None else query.where(table.version == version)
         rows = self._database.read_rows(query.order_by(table.end.desc(), table.at.desc()).limit(n))
         return tuple(dict(as_observation(row).observation) for row in reversed(rows))
 

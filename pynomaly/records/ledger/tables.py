@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import JSON, Column, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, Integer, LargeBinary, MetaData, String, Table, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
@@ -12,6 +12,7 @@ from pynomaly.errors import RecordError
 
 __all__ = ["beats", "decisions", "leases", "messages", "observations", "partitions", "trainings"]
 __all__ += ["account_entries", "alert_events", "audits", "deliveries", "labels"]
+__all__ += ["stream_entries", "stream_letters", "stream_positions"]
 
 metadata = MetaData()
 
@@ -204,4 +205,44 @@ deliveries = Table(
     Column("failing_since", Moment),
     Column("retry_at", Moment),
     Column("delivered", Moment),
+)
+
+stream_positions = Table(
+    "stream_positions",
+    metadata,
+    Column("pipeline", String(64), primary_key=True),
+    Column("part", String(200), primary_key=True),
+    Column("offset", BigInteger),
+    Column("newest", Moment),
+    Column("at", Moment, nullable=False),
+)
+
+stream_entries = Table(
+    "stream_entries",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("pipeline", String(64), nullable=False, index=True),
+    Column("window", String(64), nullable=False, index=True),
+    Column("rows", Integer, nullable=False),
+    Column("alerts", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("at", Moment, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+stream_letters = Table(
+    "stream_letters",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(300), nullable=False, unique=True),
+    Column("pipeline", String(64), nullable=False, index=True),
+    Column("part", String(200), nullable=False),
+    Column("offset", BigInteger),
+    Column("rule", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("published", Moment),
+    sqlite_autoincrement=True,
 )

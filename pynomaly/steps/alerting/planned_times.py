@@ -16,11 +16,11 @@ __all__ = ["list_planned_times"]
 
 
 def list_planned_times(
-    pipeline: Pipeline, partitions: Sequence[Partition]
+    pipeline: Pipeline, partitions: Sequence[Partition | Window]
 ) -> list[tuple[datetime, datetime, str, str]]:
     """Return start, end, entity ("" for all) and name of each planned time.
 
-    All of ``grouping.planned``, and the days of ``grouping.holidays`` in the span of the partitions.
+    All of ``grouping.planned``, and the days of ``grouping.holidays`` in the span of the windows.
 
     Raises
     ------

@@ -57,7 +57,7 @@ def check_installation(
     checks += [_check_source(pipeline), *servers]
     if all(item.state != "wrong" for item in servers):  # report an unreachable server only once
         checks += [_check_ledger(pipeline), _check_registry(pipeline), *_check_obstacles(pipeline)]
-        checks.append(_check_messages(pipeline))
+        checks += [_check_messages(pipeline), *_check_sinks(pipeline)]
     return checks
 
 
@@ -214,3 +214,24 @@ def _check_messages(pipeline: Pipeline) -> Finding:
     last_error = oldest["error"] or "not tried yet"
     summary = f"{len(undelivered_messages)} not delivered; the oldest to {oldest['target']}: {last_error}"
     return Finding("messages", "warning", summary, "`pynomaly notify CONFIG --test` tries each target")
+
+
+def _check_sinks(pipeline: Pipeline) -> list[Finding]:
+    """Check whether each sink answers, and whether anything waits for it or was refused."""
+    from pynomaly.steps.delivery.delivery_status import plan_delivery
+
+    if not pipeline.sinks:
+        return []
+    try:
+        plan = plan_delivery(pipeline)
+    except PynomalyError as error:
+        return [Finding("sinks", "wrong", str(error), "check records.ledger")]
+    findings = []
+    for name, problem in plan["answers"].items():
+        channels = [item for item in plan["sinks"] if item["sink"] == name]
+        due, dead = (sum(item[key] or 0 for item in channels) for key in ("due", "dead"))
+        fact = f"{problem or 'answers'}; {due} wait, {dead} dead letters"
+        state = "wrong" if problem else "warning" if dead or any(item["error"] for item in channels) else "ok"
+        mend = "`pynomaly deliver CONFIG --redeliver`" if dead and not problem else f"mend sinks: {name}"
+        findings.append(Finding(f"sink {name}", state, fact, mend))
+    return findings

@@ -19,6 +19,7 @@ from pynomaly.records.ledger import Ledger
 from pynomaly.records.ledger.decision_evidence import PendingEvidence
 from pynomaly.steps.alerting.raise_alerts import read_alerts
 from pynomaly.steps.champion import find_last_change, list_pending_promotions
+from pynomaly.steps.delivery.delivery_status import describe_delivery
 from pynomaly.steps.operations.reconcile import WATCHED_WORK
 
 __all__ = ["GAUGES", "PipelineMetric", "measure_pipeline"]
@@ -37,6 +38,8 @@ GAUGES: dict[str, tuple[tuple[str, ...], str]] = {
     "pending_promotions": ((), "Promotions that wait for an approval"),
     "pending_expires_timestamp_seconds": ((), "When the first of them expires"),
     "messages_waiting": ((), "Messages that no target has accepted yet"),
+    "deliveries_waiting": (("sink", "what"), "Windows, events or decisions that a sink has yet to receive"),
+    "dead_letters": (("sink", "what"), "Parts that a sink refused, or did not take for too long"),
     "leases": (("kind", "held"), "Leases, by what they guard; held 0: expired and not yet taken over"),
     "decisions_total": (("kind", "outcome"), "Decisions in the ledger"),
 }
@@ -84,7 +87,15 @@ def measure_pipeline(pipeline: Pipeline, now: datetime) -> tuple[PipelineMetric,
             *_measure_work(ledger, pipeline, now),
             *_measure_window(ledger, pipeline.name),
             *_measure_waiting(ledger, pipeline.name, now),
+            *_measure_sinks(pipeline),
         )
+
+
+def _measure_sinks(pipeline: Pipeline) -> Iterator[PipelineMetric]:
+    for item in describe_delivery(pipeline):
+        labels = (item["sink"], item["what"])
+        yield PipelineMetric("deliveries_waiting", labels, float(item["due"] or 0))
+        yield PipelineMetric("dead_letters", labels, float(item["dead"]))
 
 
 def _measure_champion(ledger: Ledger, name: str) -> Iterator[PipelineMetric]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,15 +28,18 @@ __all__ = ["PolicyRun", "build_report"]
 
 @dataclass
 class PolicyRun:
-    """State of one policy during a replay: its champion, its decisions and its cost."""
+    """State of one policy during a replay: its champion, what that replaced, its decisions and its cost."""
 
     student: TrainedModel
     trained: list[datetime]
     trainings: int = 0
     promoted: list[datetime] = field(default_factory=list)
+    recalibrated: list[datetime] = field(default_factory=list)
+    replaced: TrainedModel | None = None
     observations: list[Observation] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)
     rejections: list[datetime] = field(default_factory=list)
+    attempts: int = 0
     seconds: float = 0.0
     windows: list[dict[str, Any]] = field(default_factory=list)
     scored: list[pd.DataFrame] = field(default_factory=list)
@@ -47,10 +51,12 @@ class PolicyRun:
 
         A recalibration ranks as the old one did, so that challengers refused before still count.
         """
+        if student.recalibrated:
+            self.recalibrated.append(at)
+        else:
+            self.replaced, self.rejections, self.attempts = self.student, [], 0
+            self.promoted.append(at)
         self.student, self.observations = student, []
-        if not student.recalibrated:
-            self.rejections = []
-        self.promoted.append(at)
 
     def note(self, at: datetime, what: str, reasons: Sequence[str]) -> None:
         """Record a decision with its reasons."""
@@ -110,14 +116,33 @@ def _summarize_run(
         "caught_share": episode_alerts.share,
         "trainings": life.trainings,
         "promotions": len(life.promoted),
+        "recalibrations": len(life.recalibrated),
         "failed": sum(item["decision"] == "training failed" for item in life.decisions),
         "seconds": life.seconds,
         "trained_at": [moment.isoformat() for moment in life.trained],
         "promoted_at": [moment.isoformat() for moment in life.promoted],
+        "recalibrated_at": [moment.isoformat() for moment in life.recalibrated],
+        "gains": [_measure_gain(judged_windows, *stay) for stay in _list_stays(life)],
         "decisions": life.decisions,
         "windows": life.windows,
     }
     return figures, spans
+
+
+def _list_stays(life: PolicyRun) -> list[tuple[str, str]]:
+    """Return from when until when each promoted model ranked, after the first; ISO times."""
+    moments = [moment.isoformat() for moment in life.promoted[1:]]
+    return list(pairwise([*moments, "9999"]))
+
+
+def _measure_gain(judged_windows: Sequence[dict[str, Any]], start: str, end: str) -> float | None:
+    """Return by how much a promoted model ranked better than what it replaced would have."""
+    gains = [
+        row["average_precision"] - row["replaced_average_precision"]
+        for row in judged_windows
+        if start <= row["start"] < end and row["replaced_average_precision"] is not None
+    ]
+    return float(np.mean(gains)) if gains else None
 
 
 def _average_metric(rows: Sequence[dict[str, Any]], name: str) -> float | None:

@@ -166,7 +166,10 @@ def _run_policy(
         scored = bundle.score(frame)
         scored["is_anomaly"] = _decide_alerts(past.pipeline, life, frame, scored)
         life.scored.append(_select_columns(past.pipeline, frame, scored))
-        life.windows.append(row | _measure_window(frame[TRUTH_COLUMN], scored))
+        measured = _measure_window(frame[TRUTH_COLUMN], scored)
+        if life.replaced:
+            measured["replaced_average_precision"] = _measure_replaced(life.replaced, frame)
+        life.windows.append(row | measured)
         if window is not windows[-1]:
             _apply_policy(past, policy, life, window, frame, scored)
         life.seconds += time.perf_counter() - started
@@ -250,16 +253,18 @@ def _follow_settings(
         life.trained.append(at)
         life.asked.add(plan.key)
         life.rejections.append(at)
+        life.attempts += 1
         return
     _count_training(life, model, at)
     life.asked.add(plan.key)
-    compared = compare_challenger(past, student, model, len(life.rejections) + 1)
+    compared = compare_challenger(past, student, model, life.attempts + 1, newest)
     ruling = rule_on_challenger(past, model, compared)
     life.note(at, ruling.kind, (*plan.decision.reasons, *ruling.reasons))
     if ruling.kind == "promote":
         life.promote(model, at)
     elif not compared.awaits_evidence:
         life.rejections.append(at)
+        life.attempts += not model.recalibrated
 
 
 def _judge_late_windows(past: ReplayHistory, life: PolicyRun, at: datetime) -> None:
@@ -280,7 +285,7 @@ def _judge_late_windows(past: ReplayHistory, life: PolicyRun, at: datetime) -> N
 def _count_training(life: PolicyRun, model: TrainedModel, at: datetime) -> None:
     # A training reused from another policy counts with its original duration.
     life.seconds += model.seconds if model.reused else 0.0
-    life.trainings += 1
+    life.trainings += not model.recalibrated
     life.trained.append(at)
 
 
@@ -318,6 +323,13 @@ def _select_columns(pipeline: Pipeline, frame: pd.DataFrame, scored: pd.DataFram
         "alert": scored["is_anomaly"].to_numpy(),
     }
     return pd.DataFrame(columns)
+
+
+def _measure_replaced(model: TrainedModel, frame: pd.DataFrame) -> float | None:
+    """Return how the model that was replaced ranks a window; None if that is not computable."""
+    scores = pd.DataFrame({"score": model.bundle.raw_scores(frame), "is_anomaly": False})
+    value: float | None = _measure_window(frame[TRUTH_COLUMN], scores)["average_precision"]
+    return value
 
 
 def _measure_window(truth: pd.Series[Any], scored: pd.DataFrame) -> dict[str, Any]:

@@ -26,15 +26,20 @@ from pynomaly.judging.drift.performance import keep_judged_scores
 from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
 from pynomaly.model.window_alerts import expect_alerts_of
 from pynomaly.records.ledger import TrainedBaseline
+from pynomaly.steps.changes import (
+    find_cause,
+    find_change_start,
+    find_learned_start,
+    has_outlasted,
+)
 from pynomaly.steps.keys import compute_work_key
 from pynomaly.steps.rejections import age_rejections
 from pynomaly.steps.replay.history import ReplayHistory, TrainedModel
 from pynomaly.steps.training.exclusions import AlertingModel
 from pynomaly.steps.training.label_free_checks import probe_version
-from pynomaly.steps.training.planning import find_cause, find_change_start
 from pynomaly.steps.training.prepare import label_candidates
 from pynomaly.steps.training.recalibration.new_p_values import find_learned_end, recalibrate_in_memory
-from pynomaly.steps.training.reference import find_reference_window
+from pynomaly.steps.training.reference import find_reference_window, holds_change
 from pynomaly.steps.training.train_candidates import (
     CandidateTraining,
     MemoryCandidate,
@@ -209,13 +214,18 @@ def decide_training(
     pipeline = past.pipeline
     cause, incidents = find_cause(observations, pipeline.degradation), read_incidents(pipeline.data)
     counted = age_rejections(rejections, at, pipeline.retraining.forget)
-    recalibrates = cause == "thresholds" and not counted.count
-    earliest = find_learned_end(champion.bundle) if recalibrates else None
+    recalibrates = cause == "thresholds"
+    learned = str(champion.bundle.facts.get("window", ""))
+    earliest = (
+        find_learned_end(champion.bundle)
+        if recalibrates
+        else find_learned_start(learned, champion.recalibrated)
+    )
     since = max(filter(None, (find_change_start(observations), earliest)), default=None)
     window = _find_reference_window(pipeline, at, since)
     frame = past.read_reference(window, at)
     left_out = int(mark_incident_rows(pipeline.data, frame, incidents).sum())
-    if since != earliest and len(frame) - left_out < pipeline.retraining.min_rows:
+    if since != earliest and not holds_change(pipeline, window, frame, left_out, recalibrates):
         window = _find_reference_window(pipeline, at, earliest)
         frame = past.read_reference(window, at)
         left_out = int(mark_incident_rows(pipeline.data, frame, incidents).sum())
@@ -252,12 +262,17 @@ def decide_training(
 
 
 def compare_challenger(
-    past: ReplayHistory, champion: TrainedModel, challenger: TrainedModel, attempt: int = 1
+    past: ReplayHistory,
+    champion: TrainedModel,
+    challenger: TrainedModel,
+    attempt: int = 1,
+    observations: Sequence[Observation] = (),
 ) -> Verdict:
     """Compare two models on the challenger's held-out rows.
 
-    `attempt` is the number of the challenger since the last promotion.
+    `attempt` is the number of the challenger since the last promotion; `observations` are the champion's.
     """
+    window = str(challenger.bundle.facts.get("window", ""))
     return compare_with(
         past.pipeline,
         challenger.judged,
@@ -266,6 +281,7 @@ def compare_challenger(
         name="champion",
         among=challenger.among,
         attempt=attempt,
+        outlasted=has_outlasted(observations, window, past.pipeline.retraining.settled),
     )
 
 

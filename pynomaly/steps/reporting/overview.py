@@ -17,6 +17,7 @@ from pynomaly.records.ledger import DECISION_KINDS, Ledger, Partition
 from pynomaly.records.registry.alias_lookup import find_alias_version
 from pynomaly.steps.account import find_account
 from pynomaly.steps.champion import list_pending_promotions
+from pynomaly.steps.delivery.delivery_status import describe_delivery
 from pynomaly.steps.notify import list_undelivered
 from pynomaly.steps.obstacles import list_known_obstacles
 from pynomaly.steps.promotion.bake import find_baking_promotion
@@ -65,6 +66,7 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         "baking": baking.to_dict() if baking else None,
         "pending": [item.version for item in pendings],
         "waiting": list(list_undelivered(pipeline)),
+        "sinks": list(describe_delivery(pipeline)),
         "health": verdict.to_dict() if verdict else None,
         "last_training_decision": training.to_dict() if training else None,
     }

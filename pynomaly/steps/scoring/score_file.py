@@ -40,7 +40,7 @@ from pynomaly.steps.scoring.file_columns import (
 from pynomaly.steps.scoring.held_back import describe_held_back
 from pynomaly.steps.scoring.join_parts import clear_folder, join_scored_parts
 from pynomaly.steps.scoring.large_tables import score_parts
-from pynomaly.steps.scoring.score_windows import score_table
+from pynomaly.steps.scoring.scored_table import score_table
 
 __all__ = ["MAX_EXPLAINED_ALERTS", "FileScores", "score_file"]
 

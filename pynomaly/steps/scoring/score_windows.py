@@ -16,8 +16,6 @@ from pynomaly.config import Pipeline
 from pynomaly.data.sources.checked_window import CheckedWindow
 from pynomaly.data.window import Window
 from pynomaly.errors import PynomalyError
-from pynomaly.model.bundle import Bundle
-from pynomaly.model.calibration.alert_stream import StreamShare
 from pynomaly.records.ledger import Decision, Partition
 from pynomaly.records.ledger.decision_evidence import QualityEvidence, RescoreEvidence
 from pynomaly.records.registry import ModelRef
@@ -32,13 +30,13 @@ from pynomaly.steps.obstacles import (
 )
 from pynomaly.steps.promotion.bake import judge_baking_window
 from pynomaly.steps.scoring.held_back import describe_held_back
+from pynomaly.steps.scoring.scored_table import score_by_version, score_table
 from pynomaly.steps.scoring.stream_alerts import enter_discoveries, take_share
 from pynomaly.steps.window_run import WindowRun, use_window_run
 
 __all__ = [
     "WindowScores",
     "score_shadow_window",
-    "score_table",
     "score_window",
 ]
 
@@ -64,22 +62,6 @@ class WindowScores:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for logs and artifacts."""
         return asdict(self)
-
-
-def score_table(
-    bundle: Bundle, ref: ModelRef, frame: pd.DataFrame, share: StreamShare | None = None
-) -> pd.DataFrame:
-    """Returns time, id, the columns of :meth:`Bundle.score` and model version per row of one window.
-
-    `share` is what the window may spend of the level of a stream; without it, it is judged alone.
-    """
-    scored = bundle.score_window(frame, share)
-    key_columns = [name for name in (bundle.contract.time, bundle.contract.id) if name and name in frame]
-    return (
-        pd.concat([frame[key_columns], scored], axis=1)
-        .assign(model_version=ref.version)
-        .reset_index(names="row")
-    )
 
 
 def score_window(pipeline: Pipeline, window: Window | None, run: WindowRun | None = None) -> WindowScores:
@@ -131,7 +113,7 @@ def _score_rows(
         )
     clean = rows.require_clean(bundle.contract)
     share = take_share(pipeline, run.ledger, bundle, window, clean)
-    table = score_table(bundle, ref, clean, share)
+    table = score_by_version(run, ref, window, clean, share)
     if share is not None and window is not None:
         alerted = table["is_anomaly"].to_numpy(dtype=bool)
         enter_discoveries(pipeline, run.ledger, bundle, window, rows.data_hash, clean, alerted)
@@ -154,7 +136,9 @@ def _score_rows(
     places = table["row"].to_numpy()[choose_explained_rows(table, pipeline.grouping.explained)]
     run.keep_alert_rows(key, rows.data_hash, clean.iloc[places].set_axis(places))
     score_shadow_window(pipeline, run, key, clean)
-    bake_verdict = judge_baking_window(pipeline, ref, bundle, key, clean, table, run)
+    is_own = bool((table["model_version"] == ref.version).all())
+    own = table if is_own else score_table(bundle, ref, clean, share)
+    bake_verdict = judge_baking_window(pipeline, ref, bundle, key, clean, own, run)
     conformed = bundle.contract.conform(clean)
     return replace(
         _describe_partition(store, partition, new=True, bake=bake_verdict),

@@ -16,10 +16,12 @@ from pynomaly.config import Pipeline
 from pynomaly.errors import DetectorError
 from pynomaly.judging.comparison.choice import CandidateChoice
 from pynomaly.judging.comparison.compare import Verdict
+from pynomaly.judging.drift.degradation import Observation
 from pynomaly.records.ledger import Decision, Ledger, TrainingFacts
 from pynomaly.records.ledger.decision_evidence import UnusableEvidence
 from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import find_champion
+from pynomaly.steps.changes import has_outlasted
 from pynomaly.steps.rejections import count_attempts
 from pynomaly.steps.training.fit_candidates import FittedCandidate
 from pynomaly.steps.training.prepare import PreparedReference
@@ -63,13 +65,21 @@ def compare_with_champion(
         return None
     name, champion = f"{pipeline.name} v{reference.version}", registry.load_bundle(reference)
     with Ledger.open(pipeline.ledger_url) as ledger:
+        as_of = pd.Timestamp(prepared.as_of).to_pydatetime()
         attempt = count_attempts(
-            ledger.list_decisions(pipeline.name),
-            ledger.answers.list_audits(pipeline.name),
-            pd.Timestamp(prepared.as_of).to_pydatetime(),
+            ledger.list_decisions(pipeline.name), ledger.answers.list_audits(pipeline.name), as_of
         )
+        recent = ledger.list_recent_observations(pipeline.name, as_of, 52, reference.version)
+    observations = [Observation.from_dict(item) for item in recent]
     return compare_with(
-        pipeline, prepared.load_judged(), champion, challenger, name=name, among=among, attempt=attempt
+        pipeline,
+        prepared.load_judged(),
+        champion,
+        challenger,
+        name=name,
+        among=among,
+        attempt=attempt,
+        outlasted=has_outlasted(observations, prepared.window, pipeline.retraining.settled),
     )
 
 

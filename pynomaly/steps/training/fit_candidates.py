@@ -22,6 +22,7 @@ from pynomaly.judging.comparison.pareto import CandidateCost
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import TrainedBaseline
 from pynomaly.records.store import write_atomically
+from pynomaly.steps.rejections import RECALIBRATED
 from pynomaly.steps.runner import run_parts
 from pynomaly.steps.training.prepare import PreparedReference
 from pynomaly.steps.training.recalibration.new_p_values import find_objections, recalibrate_bundle
@@ -135,7 +136,7 @@ def recalibrate_champion(
     fit_seconds = time.perf_counter() - clock
     params = dict(detector.params)
     draft = FittedCandidate(
-        *("recalibrated", detector.name, params, "", "", started, fit_seconds, 0.0, "", True, objections)
+        *(RECALIBRATED, detector.name, params, "", "", started, fit_seconds, 0.0, "", True, objections)
     )
     return _save_and_score(rows, folder, bundle, draft)
 

@@ -7,7 +7,7 @@ The facts are gathered here from the ledger and the source; the decision itself 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -16,19 +16,19 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from pynomaly.config import Candidate, Degradation, Pipeline
+from pynomaly.config import Candidate, Pipeline
 from pynomaly.data.window import Window
 from pynomaly.detectors import make_detector
 from pynomaly.errors import ConfigError
 from pynomaly.judging.drift.degradation import Observation
-from pynomaly.judging.drift.ranking import find_bad_run, judge_thresholds
 from pynomaly.judging.drift.retraining import RetrainDecision, RetrainSituation, decide_retraining
-from pynomaly.records.ledger import Decision, Ledger, parse_window_key
+from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.records.ledger.decision_evidence import RetrainEvidence
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.account import find_account
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback, read_feedback
 from pynomaly.steps.champion import find_champion, honour_alias
+from pynomaly.steps.changes import find_cause, find_change_start, find_learned_start
 from pynomaly.steps.keys import compute_work_key
 from pynomaly.steps.rejections import count_rejections
 from pynomaly.steps.training.exclusions import (
@@ -42,8 +42,6 @@ from pynomaly.steps.training.reference import HeldReference, ReferenceRows, read
 
 __all__ = [
     "TrainingPlan",
-    "find_cause",
-    "find_change_start",
     "hold_training_lease",
     "parse_candidate",
     "plan_training",
@@ -116,41 +114,6 @@ def _parse_value(text: str) -> int | float | str:
     return text
 
 
-def find_change_start(observations: Sequence[Observation]) -> datetime | None:
-    """Returns the start of the unbroken run of bad windows that ends with the newest one, or None.
-
-    Parameters
-    ----------
-    observations : sequence of Observation
-        Of one champion, oldest first.
-    """
-    run = find_bad_run(observations)
-    edges = parse_window_key(run[0].window) if run else None
-    return edges[0] if edges else None
-
-
-def find_cause(
-    observations: Sequence[Observation], settings: Degradation, withdrawn: Sequence[str] = ()
-) -> str:
-    """Returns the problem of the newest window, as :mod:`pynomaly.judging.drift.retraining` names causes.
-
-    `withdrawn` are promises of the champion that no longer hold.
-    """
-    run, thresholds = find_bad_run(observations), judge_thresholds(observations, withdrawn, settings)
-    if not run:
-        return "thresholds" if thresholds.state == "intact" else "schedule"
-    newest = run[-1]
-    if newest.performance_status in ("moderate", "major", "critical"):
-        return "performance"
-    if newest.injected_status in ("moderate", "major", "critical"):
-        return "performance"
-    if newest.data == "drift":
-        return "data_drift"
-    if thresholds.state == "intact":
-        return "thresholds"
-    return "score_drift" if "drift" in (newest.score, newest.agreement_status) else "alert_rate"
-
-
 def plan_training(
     pipeline: Pipeline,
     as_of: datetime,
@@ -202,11 +165,12 @@ def plan_training(
         by_event = find_cause(observations, pipeline.degradation, withdrawn)
         cause = {"event": by_event, "manual": reason}.get(trigger, "schedule")
         if trigger == "event" and cause == "thresholds":
-            kind, cause = _decide_kind(pipeline, ledger, as_of)
+            # Where no row is known to be new to the champion, a training of all rows.
+            kind, cause = ("recalibrate", cause) if pipeline.data.time else ("train", "alert_rate")
         recalibrates = champion is not None and kind == "recalibrate"
-        earliest = find_learned_end(registry.load_bundle(champion)) if champion and recalibrates else None
+        earliest = _find_earliest(pipeline, ledger, registry, champion, recalibrates) if champion else None
         since = find_change_start(observations)
-        reference = read_reference_rows(pipeline, as_of, champion is None, since, earliest)
+        reference = read_reference_rows(pipeline, as_of, champion is None, since, earliest, recalibrates)
         window, rows, left_out, data_hash = (
             reference.window,
             reference.rows,
@@ -269,15 +233,16 @@ def _select_candidates(pipeline: Pipeline, remedy: str, champion: ModelRef | Non
     return tuple(item for item in configured if item.detector == detector) or configured
 
 
-def _decide_kind(pipeline: Pipeline, ledger: Ledger, as_of: datetime) -> tuple[Kind, str]:
-    """Returns what a change of thresholds alone asks for, and its cause.
-
-    After a rejected challenger, and where no row is known to be new to the champion, a training of all rows.
-    """
-    decisions = ledger.list_decisions(pipeline.name)
-    if count_rejections(decisions, as_of, pipeline.retraining.forget).count:
-        return "train", "thresholds"
-    return ("recalibrate", "thresholds") if pipeline.data.time else ("train", "alert_rate")
+def _find_earliest(
+    pipeline: Pipeline, ledger: Ledger, registry: Registry, champion: ModelRef, recalibrates: bool
+) -> datetime | None:
+    """Returns the earliest row of a new reference: new to a recalibrated champion, else of its own time."""
+    if recalibrates:
+        return find_learned_end(registry.load_bundle(champion))
+    training = ledger.find_version_training(pipeline.name, champion.version)
+    if training is None or training.facts.registered is None:
+        return None
+    return find_learned_start(training.facts.window, training.facts.registered.recalibrated)
 
 
 def _count_exclusions(

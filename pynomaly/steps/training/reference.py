@@ -34,6 +34,7 @@ __all__ = [
     "ReferenceRows",
     "ReferenceSample",
     "find_reference_window",
+    "holds_change",
     "read_reference",
     "read_reference_rows",
 ]
@@ -154,6 +155,33 @@ def find_reference_window(
     return Window(max(start, since) if since else start, end)
 
 
+def holds_change(
+    pipeline: Pipeline, window: Window, frame: pd.DataFrame, left_out: int, recalibrates: bool
+) -> bool:
+    """Returns whether the rows since a change are enough to learn from them alone.
+
+    An incident of some weeks looks like a change: rows without labels are fitted once it has lasted
+    ``retraining.settled``. They may set p-values before, as far as the gate lets them.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    window : Window
+        Since the change.
+    frame : DataFrame of shape (n, d)
+        Its rows, with the labels known by now.
+    left_out : int
+        How many of them lie in declared incidents.
+    recalibrates : bool
+        Whether they set p-values alone.
+    """
+    label, settings = pipeline.data.label, pipeline.retraining
+    if len(frame) - left_out < settings.min_rows:
+        return False
+    labelled = int(frame[label].notna().sum()) if label else 0
+    return recalibrates or labelled >= settings.min_rows or window.length >= settings.settled
+
+
 def read_reference(pipeline: Pipeline, window: Window | None, as_of: datetime) -> Reference:
     """Returns the rows of `window` as known at `as_of`, or a sample of ``training.read_rows`` of them.
 
@@ -224,10 +252,11 @@ def read_reference_rows(
     first: bool,
     since: datetime | None,
     earliest: datetime | None = None,
+    recalibrates: bool = False,
 ) -> ReferenceRows:
     """Read the reference of a training at `as_of`: the changed data alone, if these are enough rows.
 
-    No row before `earliest` is read.
+    No row before `earliest` is read. See :func:`holds_change` for `recalibrates`.
     """
     since = max(filter(None, (since, earliest)), default=None)
     incidents = read_incidents(pipeline.data)
@@ -237,7 +266,7 @@ def read_reference_rows(
         reference = read_reference(pipeline, window, as_of)
         frame = reference.frame
         left_out = int(mark_incident_rows(pipeline.data, frame, incidents).sum())
-        if since != earliest and len(frame) - left_out < pipeline.retraining.min_rows:
+        if since != earliest and window and not holds_change(pipeline, window, frame, left_out, recalibrates):
             window = find_reference_window(pipeline, as_of, first=first, since=earliest)
             reference = read_reference(pipeline, window, as_of)
             frame = reference.frame

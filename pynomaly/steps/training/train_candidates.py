@@ -25,6 +25,7 @@ from pynomaly.judging.comparison.compare import (
     VerdictOutcome,
     compare_scores,
     judge_by_alerts,
+    judge_by_change,
     judge_by_promise,
 )
 from pynomaly.judging.comparison.evaluation import explain_unusable_scores
@@ -208,6 +209,7 @@ def compare_with(
     name: str,
     among: int = 1,
     attempt: int = 1,
+    outlasted: bool = False,
 ) -> Verdict:
     """Compare a challenger with a champion on the challenger's judged rows.
 
@@ -223,6 +225,8 @@ def compare_with(
         Number of candidates from which these same rows chose the challenger.
     attempt : int
         Which challenger it is since the last promotion that stood.
+    outlasted : bool
+        Whether it learned a lasting change alone, of which the champion learned nothing.
     """
     tables = champion.score(judged.frame), challenger.scores()
     pair = tables[0]["score"].to_numpy(), tables[1]["score"].to_numpy()
@@ -244,7 +248,8 @@ def compare_with(
     flags = tables[0]["is_anomaly"].to_numpy(dtype=bool), tables[1]["is_anomaly"].to_numpy(dtype=bool)
     if not np.array_equal(*pair):
         promise = champion.policy.threshold, pipeline.degradation.alert_rate_factor
-        return judge_by_promise(verdict, blocked, flags, *promise, pipeline.comparison)
+        verdict = judge_by_promise(verdict, blocked, flags, *promise, pipeline.comparison)
+        return judge_by_change(verdict, pipeline.comparison) if outlasted else verdict
     p_values, normal, promised = tables[0]["p_value"].to_numpy(), evidence.truth == 0, challenger.threshold()
     held = hold_to_promise(flags[0], p_values, pair[0], normal, promised)
     return judge_by_alerts(verdict, evidence, (held, flags[1]), pipeline.comparison)

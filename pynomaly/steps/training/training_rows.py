@@ -187,11 +187,16 @@ def load_contract(folder: Path) -> FrameContract:
 
 
 def require_two_classes(pipeline: Pipeline, contract: FrameContract, frame: pd.DataFrame) -> None:
-    """Raise DataError if all labels are equal: they cannot judge, and usually the wrong column is named."""
+    """Raise DataError if all labels are equal: they cannot judge, and usually the wrong column is named.
+
+    The rows since a change, fewer than a reference, may hold no anomaly.
+    """
     if contract.label is None or pipeline.comparison.one_class == "inject":
         return
     classes = frame[contract.label].dropna().unique()
-    if len(classes) == 1:
+    times = frame[contract.time] if contract.time else None
+    shortened = times is not None and times.max() - times.min() < pipeline.windows.reference / 2
+    if len(classes) == 1 and not (shortened and classes[0] == 0):
         raise DataError(
             f"{pipeline.name}: label column {contract.label!r} (data.label) is {classes[0]:g} in every "
             "labelled row; needed: both 0 and 1, or no data.label, or comparison.one_class: inject"

@@ -32,6 +32,8 @@ ELSEWHERE = {
     "pynomaly demo --home .pynomaly-demo": "tests/security/test_life_under_guard.py",
     "pynomaly serve configs/quickstart.yaml --port 8000": "tests/serving/test_serving.py",
     "pynomaly metrics --port 9410": "tests/serving/test_exporter.py",
+    "pynomaly stream configs/live.yaml": "tests/flows/cli/test_stream.py",
+    "pynomaly stream configs/live.yaml --until-idle 5 --json": "tests/flows/cli/test_stream.py",
 }
 """Commands that go on until they are stopped, and who starts and stops them."""
 
@@ -99,6 +101,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     settings["name"] = "quickstart"
     (tmp_path / "configs" / "quickstart.yaml").write_text(yaml.safe_dump(settings))
     overlay = {"retraining": {"cooldown": "1d"}}
+    live = {
+        **settings,
+        "name": "live",
+        "data": {**settings["data"], "source": "stream", "path": "../rows"},
+        "stream": {"broker": "memory", "topic": "readings"},
+    }
+    (tmp_path / "configs" / "live.yaml").write_text(yaml.safe_dump(live))
     (tmp_path / "configs" / "production" / "quickstart.yaml").write_text(yaml.safe_dump(overlay))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from pynomaly.judging.comparison.compare import (
     VerdictOutcome,
     compare_scores,
     judge_by_alerts,
+    judge_by_change,
     judge_by_promise,
 )
 from pynomaly.judging.comparison.evidence import Evidence, Rung
@@ -353,6 +355,28 @@ def test_what_is_inferior_or_was_not_tested_stays() -> None:
     few = Evidence(truth * (np.cumsum(truth) <= 19))
     waiting = compare_scores(few, weak, weak, SETTINGS)
     assert judge_by_promise(waiting, few, (every, none), 0.01, 3.0, SETTINGS) == waiting
+    for verdict in (worse, waiting):
+        assert judge_by_change(verdict, SETTINGS) == verdict
+
+
+def test_broken_alerts_need_no_test_of_the_ranking() -> None:
+    truth, weak, _, _ = world()
+    evidence = Evidence(truth, np.arange(1000) // 100 * (truth == 0))  # all anomalies in one block
+    every, none = np.ones(1000, dtype=bool), np.zeros(1000, dtype=bool)
+    waiting = compare_scores(evidence, weak, weak, SETTINGS)
+    assert waiting.awaits_evidence
+    assert judge_by_promise(waiting, evidence, (every, none), 0.01, 3.0, SETTINGS).promotes
+
+
+def test_after_a_lasting_change_a_tie_goes_to_the_newer_model() -> None:
+    truth, weak, _, _ = world()
+    tie = compare_scores(Evidence(truth), weak, weak, SETTINGS)
+    assert not tie.promotes
+    verdict = judge_by_change(tie, SETTINGS)
+    assert verdict.promotes
+    assert "the columns have drifted from what champion learned" in verdict.reasons[0]
+    lower = replace(tie, difference=-SETTINGS.margin - 0.001)
+    assert judge_by_change(lower, SETTINGS) == lower
 
 
 def test_equal_models_whose_alerts_cluster_are_rarely_promoted_by_them() -> None:

@@ -31,7 +31,7 @@ EVENT = RetrainSituation(
     champion="quickstart v1",
 )
 COOLING = {"last_training": NOW - timedelta(hours=23)}
-EXHAUSTED = {"rejected_in_a_row": 3, "last_rejection": NOW - timedelta(days=365)}
+EXHAUSTED = {"rejected_in_a_row": 5, "last_rejection": NOW - timedelta(days=10)}
 WAITING = {"rejected_in_a_row": 2, "last_rejection": NOW - timedelta(days=5)}
 
 
@@ -41,7 +41,7 @@ WAITING = {"rejected_in_a_row": 2, "last_rejection": NOW - timedelta(days=5)}
         ({}, "refit", "data_drift: the champion's detector is trained again on 5000 rows"),
         ({"reason": "performance"}, "search", "every candidate"),
         ({"reason": "thresholds"}, "recalibrate", "the model stays"),
-        ({"reason": "thresholds", "rejected_in_a_row": 1}, "search", "was rejected"),
+        ({"reason": "thresholds", "rejected_in_a_row": 1}, "recalibrate", "the model stays"),
         ({"reason": "alert_rate"}, "refit", "trained again"),
         ({"reason": "score_drift"}, "refit", "trained again"),
         ({"reason": "schedule", "trigger": "schedule"}, "search", "5000 rows"),
@@ -50,10 +50,11 @@ WAITING = {"rejected_in_a_row": 2, "last_rejection": NOW - timedelta(days=5)}
         ({"champion": None}, "search", "no champion"),
         ({"champion": None, "schema_ok": False}, "block", "columns are not"),
         ({"data_hash": "old"}, "none", "the result would be the same"),
-        ({"rows_available": 999}, "none", "999 usable rows; 1000 are needed"),
+        ({"rows_available": 299}, "none", "299 usable rows; 300 are needed"),
         (COOLING, "none", "cool-down of 1d"),
         ({"last_training": NOW - timedelta(hours=24)}, "refit", "trained again"),
-        (EXHAUSTED, "none", "a person must ask"),
+        (EXHAUSTED, "none", "back-off of 12d ends at 2026-04-15T00:00:00+00:00; a person may ask sooner"),
+        (EXHAUSTED | {"last_rejection": NOW - timedelta(days=12)}, "search", "was rejected"),
         (WAITING, "none", "back-off of 6d"),
         ({"rejected_in_a_row": 1, "last_rejection": NOW - timedelta(days=3)}, "search", "was rejected"),
     ],
@@ -74,16 +75,14 @@ def test_waiting_says_until_when() -> None:
     assert decide_retraining(replace(EVENT, **COOLING), SETTINGS).retry_after == NOW + timedelta(hours=1)
 
 
-@pytest.mark.parametrize(
-    "changes", [EXHAUSTED, {"data_hash": "old", **COOLING}, {"rows_available": 1, **COOLING}]
-)
+@pytest.mark.parametrize("changes", [{"data_hash": "old", **COOLING}, {"rows_available": 1, **COOLING}])
 def test_what_waiting_does_not_mend_has_no_retry(changes: dict[str, Any]) -> None:
     assert decide_retraining(replace(EVENT, **changes), SETTINGS).retry_after is None
 
 
-def test_back_off_doubles() -> None:
-    patient = config.Retraining(max_attempts=10)
-    for rejected, days in ((1, 3), (2, 6), (3, 12), (4, 24)):
+def test_back_off_doubles_up_to_the_most_attempts() -> None:
+    patient = config.Retraining(max_attempts=4)
+    for rejected, days in ((1, 3), (2, 6), (3, 12), (4, 24), (9, 24)):
         situation = replace(EVENT, rejected_in_a_row=rejected, last_rejection=NOW)
         assert decide_retraining(situation, patient).retry_after == NOW + timedelta(days=days)
 
@@ -136,7 +135,7 @@ def test_every_decision_has_reasons_and_no_event_trains_while_it_must_wait(
     )
     decision = decide_retraining(situation, SETTINGS)
     assert decision.reasons
-    if same or rows < 1000 or (trigger != "manual" and (hours < 24 or rejected >= 3)):
+    if same or rows < 300 or (trigger != "manual" and (hours < 24 or (rejected and hours < 72))):
         assert decision.remedy == "none"
     if decision.retry_after is not None:
         later = replace(situation, as_of=decision.retry_after)
@@ -146,8 +145,8 @@ def test_every_decision_has_reasons_and_no_event_trains_while_it_must_wait(
 @pytest.mark.parametrize(
     ("changes", "remedy"),
     [
-        ({"rows_available": 1000}, "refit"),
-        ({"rows_available": 999}, "none"),
+        ({"rows_available": 300}, "refit"),
+        ({"rows_available": 299}, "none"),
     ],
 )
 def test_what_just_suffices_trains(changes: dict[str, Any], remedy: str) -> None:

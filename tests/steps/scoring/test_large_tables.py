@@ -20,7 +20,7 @@ from pynomaly.steps.scoring import large_tables
 from pynomaly.steps.scoring.join_parts import join_scored_parts
 from pynomaly.steps.scoring.large_tables import score_parts
 from pynomaly.steps.scoring.score_file import score_file
-from pynomaly.steps.scoring.score_windows import score_table
+from pynomaly.steps.scoring.scored_table import score_table
 from tests.machines import make_machines, make_small_settings
 from tests.steps.conftest import start_with_champion
 

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from pynomaly.config import Candidate, Degradation, Pipeline
+from pynomaly.data.window import Window
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.errors import ConfigError, LeaseHeldError, NoChampionError
 from pynomaly.judging.drift.degradation import Observation
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import Registry
+from pynomaly.steps.changes import (
+    find_cause,
+    find_change_start,
+    find_learned_start,
+    has_outlasted,
+)
 from pynomaly.steps.gate import check_gate
 from pynomaly.steps.promotion.promote import rollback
 from pynomaly.steps.training.compare_models import choose_winner
 from pynomaly.steps.training.fit_candidates import fit_candidate
-from pynomaly.steps.training.planning import (
-    find_cause,
-    find_change_start,
-    hold_training_lease,
-    parse_candidate,
-)
+from pynomaly.steps.training.planning import hold_training_lease, parse_candidate
 from pynomaly.steps.training.prepare import prepare_reference
+from pynomaly.steps.training.reference import holds_change
 from pynomaly.steps.training.register import register_training
 from tests.steps.conftest import MOMENT, learn, plan, start_with_champion
 
@@ -35,8 +40,6 @@ Make = Callable[..., Pipeline]
 
 
 def test_parts_share_no_row_and_keep_known_anomalies_out(pipeline: Make) -> None:
-    import pandas as pd
-
     settings = pipeline()
     prepared = prepare_reference(settings, plan(settings).window, MOMENT, settings.training.candidates)
     parts = [pd.read_parquet(prepared.path / f"{name}.parquet") for name in ("fit", "calibration")]
@@ -209,6 +212,56 @@ def test_a_change_starts_with_the_unbroken_run_of_bad_windows() -> None:
     )
     assert since is not None
     assert since.day == 3
+    alerts = {"alert_status": "violated"}  # bad before the columns changed, for another cause
+    since = find_change_start([observation(1, **alerts), observation(2, **bad), observation(3, **bad)])
+    assert since is not None
+    assert since.day == 2
+    since = find_change_start([observation(1, **bad), observation(2, **alerts)])
+    assert since is not None
+    assert since.day == 1
+
+
+@pytest.mark.parametrize(
+    ("days", "window", "lasts"),
+    [
+        (5, "2026-01-01/2026-01-06", True),
+        (4, "2026-01-01/2026-01-05", False),  # it began four days ago
+        (5, "2025-12-31/2026-01-06", False),  # rows of before the change, too
+    ],
+)
+def test_a_change_lasts_where_the_reference_holds_nothing_else(days: int, window: str, lasts: bool) -> None:
+    start, end = (datetime.fromisoformat(f"{part}T00:00:00+00:00") for part in window.split("/"))
+    run = [observation(day, data="drift") for day in range(1, days + 1)]
+    key = Window(start, end).key
+    assert has_outlasted(run, key, timedelta(days=5)) == lasts
+    assert not has_outlasted([*run, observation(days + 1)], key, timedelta(days=5))
+    assert not has_outlasted(run, "all", timedelta(days=5))
+
+
+def test_no_reference_reaches_behind_what_the_champion_learned() -> None:
+    start, end = (datetime(2026, 1, day, tzinfo=UTC) for day in (1, 15))
+    key = Window(start, end).key
+    assert find_learned_start(key, recalibrated=False) == start
+    assert find_learned_start(key, recalibrated=True) is None
+    assert find_learned_start("all", recalibrated=False) is None
+
+
+@pytest.mark.parametrize(
+    ("days", "labelled", "recalibrates", "enough"),
+    [
+        (14, 300, False, True),  # people say what is normal
+        (14, 299, False, False),  # an incident of two weeks looks the same
+        (28, 0, False, True),
+        (14, 0, True, True),
+        (2, 100, True, False),  # too few rows in any case
+    ],
+)
+def test_rows_since_a_change_are_learned_alone_once_labelled_or_lasting(
+    pipeline: Make, days: int, labelled: int, recalibrates: bool, enough: bool
+) -> None:
+    window = Window(MOMENT, MOMENT + timedelta(days=days))
+    frame = pd.DataFrame({"anomaly": np.where(np.arange(days * 24) < labelled, 0.0, np.nan)})
+    assert holds_change(pipeline(), window, frame, 0, recalibrates) == enough
 
 
 @pytest.mark.parametrize(
@@ -230,8 +283,6 @@ def test_what_a_window_suffers_from(changes: dict[str, object], cause: str) -> N
 
 
 def test_known_anomalies_teach_before_the_rows_that_judge_and_of_no_incident_in_them(pipeline: Make) -> None:
-    import pandas as pd
-
     from pynomaly.steps.training.fit_candidates import fit_candidate
 
     settings = pipeline(training={"holdout": 0.2946})  # the held-out rows begin inside a block
@@ -254,8 +305,6 @@ def test_known_anomalies_teach_before_the_rows_that_judge_and_of_no_incident_in_
 
 
 def test_declared_incidents_stay_out_of_training_and_are_counted(pipeline: Make, tmp_path: Path) -> None:
-    import pandas as pd
-
     entry = "- {start: 2026-01-06, end: 2026-01-08, entity: a, name: pump}\n"
     (tmp_path / "incidents.yaml").write_text(entry)
     settings = pipeline(data={"incidents": "incidents.yaml"})

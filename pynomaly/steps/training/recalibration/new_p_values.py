@@ -25,6 +25,7 @@ from pynomaly.model.row_times import rows_per_day
 from pynomaly.model.window_alerts import count_events_again
 from pynomaly.records.ledger import Ledger, TrainedBaseline, parse_window_key
 from pynomaly.records.registry import ModelRef
+from pynomaly.steps.rejections import RECALIBRATED
 from pynomaly.steps.training.label_free_checks import probe_model
 from pynomaly.steps.training.splits import number_rows
 from pynomaly.steps.training.train_candidates import MemoryCandidate
@@ -164,7 +165,7 @@ def recalibrate_in_memory(
     bundle = recalibrate_bundle(pipeline, rows, champion, facts)
     scored = bundle.score(rows.judged.frame)
     return MemoryCandidate(
-        "recalibrated", detector.name, dict(detector.params), bundle, scored, objections=objections
+        RECALIBRATED, detector.name, dict(detector.params), bundle, scored, objections=objections
     )
 
 

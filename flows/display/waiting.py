@@ -15,14 +15,14 @@ from rich.console import Console
 
 from flows.display.terminal import escape_unprintable
 
-__all__ = ["show_progress"]
+__all__ = ["track_progress"]
 
 PATIENCE = 2.0
 """Seconds before progress is shown."""
 
 
 @contextmanager
-def show_progress(work: str, console: Console | None = None) -> Iterator[Callable[[str], None]]:
+def track_progress(work: str, console: Console | None = None) -> Iterator[Callable[[str], None]]:
     """Show that `work` runs, for how long, and its current step.
 
     Yields

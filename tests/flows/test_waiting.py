@@ -15,8 +15,8 @@ import pytest
 import yaml
 from rich.console import Console
 
-from flows.cli import waiting as module
-from flows.cli.waiting import show_progress
+from flows.display import waiting as module
+from flows.display.waiting import track_progress
 from tests.machines import make_machines, make_small_settings
 
 
@@ -28,7 +28,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, patience: float, *steps: str, termina
 
     start = Progress.start
     monkeypatch.setattr(Progress, "start", lambda bar: (start(bar), began.set()))
-    with show_progress("pumps: train", console) as tell:
+    with track_progress("pumps: train", console) as tell:
         if patience < 1 and terminal:
             assert began.wait(30)
         for step in steps:

@@ -1,0 +1,184 @@
+"""The rows of a stream as files that ``data.source: stream`` reads: parts of windows, each written whole.
+
+A part says which entries of the stream's log it holds, so that writing again after a crash adds no row twice,
+and which version scored each row when it came.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pynomaly.config import Data
+from pynomaly.data.places import resolve_place
+from pynomaly.data.sources.described import drop_cell_settings
+from pynomaly.data.sources.stream import list_kept_windows, name_window
+from pynomaly.data.streams.columns import StreamColumns
+from pynomaly.data.window import Window
+from pynomaly.errors import SourceError
+
+__all__ = ["KeptPart", "KeptRows"]
+
+_COLUMNS_FILE = "_columns.json"
+_FACTS = b"pynomaly"
+_GROUP_ROWS = 131_072
+
+
+@dataclass(frozen=True, eq=False)
+class KeptPart:
+    """Rows of one window.
+
+    Attributes
+    ----------
+    frame : DataFrame of shape (n, d)
+        In the order in which they came.
+    versions : int array of shape (n,)
+        Version that scored each row when it came; 0 where none did.
+    entries : tuple of int
+        Numbers of the entries of the stream's log that they came from.
+    """
+
+    frame: pd.DataFrame
+    versions: NDArray[np.int64]
+    entries: tuple[int, ...] = ()
+
+
+class KeptRows:
+    """The files under ``data.path``; nothing is created before the first write."""
+
+    def __init__(self, data: Data) -> None:
+        self._data = data
+        self._root = resolve_place(str(data.path))
+
+    def read_columns(self) -> StreamColumns | None:
+        """Return the columns that were settled, or those of the newest window; None before the first row.
+
+        Raises
+        ------
+        SourceError
+            If the file of columns cannot be read.
+        """
+        place = self._root / _COLUMNS_FILE
+        try:
+            return StreamColumns(dict(json.loads(place.read())))
+        except FileNotFoundError:
+            pass
+        except (ValueError, TypeError) as error:
+            raise SourceError(f"{place} names no columns: {error}") from error
+        windows = list_kept_windows(str(self._data.path))
+        kept = self.read_window(windows[-1]) if windows else None
+        return None if kept is None else StreamColumns.of_frame(kept.frame, drop_cell_settings(self._data))
+
+    def settle_columns(self, columns: StreamColumns) -> StreamColumns:
+        """Keep the columns, and return them; or those that another worker kept a moment before.
+
+        Raises
+        ------
+        SourceError
+            If the folder or the bucket refuses.
+        """
+        place = self._root / _COLUMNS_FILE
+        text = json.dumps(dict(columns.kinds), indent=1, ensure_ascii=False)
+        try:
+            place.write(text.encode(), new=True)
+        except FileExistsError:
+            return self.read_columns() or columns
+        except OSError as error:
+            raise SourceError(f"cannot write {place}: {error.strerror or error}") from error
+        return columns
+
+    def list_parts(self, window: Window) -> tuple[str, ...]:
+        """Return the names of the parts of a window, in the order in which their rows came."""
+        try:
+            addresses = [item.rsplit("/", 1)[-1] for item in self._root.list_addresses()]
+        except FileNotFoundError:
+            return ()
+        return tuple(sorted(name for name in addresses if name_window(name) == window.key))
+
+    def read_window(self, window: Window) -> KeptPart | None:
+        """Return all rows of a window; None if no part of it is written yet.
+
+        Raises
+        ------
+        SourceError
+            If a file is damaged.
+        """
+        parts = [self._read_part(name) for name in self.list_parts(window)]
+        if not parts:
+            return None
+        return KeptPart(
+            pd.concat([part.frame for part in parts], ignore_index=True)
+            if len(parts) > 1
+            else parts[0].frame,
+            np.concatenate([part.versions for part in parts]),
+            tuple(number for part in parts for number in part.entries),
+        )
+
+    def read_entries(self, window: Window) -> frozenset[int]:
+        """Return the entries of the log that the newest part of a window holds."""
+        names = self.list_parts(window)
+        return frozenset(self._read_part(names[-1]).entries) if names else frozenset()
+
+    def _read_part(self, name: str) -> KeptPart:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        place = self._root / name
+        try:
+            table = pq.read_table(io.BytesIO(place.read()))
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(f"{place} cannot be read: {' '.join(str(error).split())}") from error
+        facts = json.loads((table.schema.metadata or {}).get(_FACTS, b"{}"))
+        lengths, versions = facts.get("rows", [table.num_rows]), facts.get("versions", [0])
+        entries = (number for first, last in facts.get("entries", []) for number in range(first, last + 1))
+        frame = table.to_pandas(ignore_metadata=True)
+        return KeptPart(frame, np.repeat(np.array(versions, dtype=np.int64), lengths), tuple(entries))
+
+    def write_part(self, window: Window, part: KeptPart) -> None:
+        """Write rows as one more part of a window; writing the same entries again replaces it.
+
+        Raises
+        ------
+        SourceError
+            If the folder or the bucket refuses.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        lengths, versions = _count_runs(part.versions)
+        facts = {"rows": lengths, "versions": versions, "entries": _list_spans(part.entries)}
+        table = pa.Table.from_pandas(part.frame, preserve_index=False)
+        table = table.replace_schema_metadata({_FACTS: json.dumps(facts).encode()})
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd", version="2.6", row_group_size=_GROUP_ROWS)
+        first = min(part.entries, default=0)
+        self._write(f"{window.key}.{first:012d}.parquet", sink.getvalue().to_pybytes())
+
+    def _write(self, name: str, content: bytes) -> None:
+        place = self._root / name
+        try:
+            place.write(content)
+        except OSError as error:
+            raise SourceError(f"cannot write {place}: {error.strerror or error}") from error
+
+
+def _count_runs(versions: NDArray[np.int64]) -> tuple[list[int], list[int]]:
+    """Return the lengths of the runs of equal versions, and the version of each."""
+    starts = np.flatnonzero(np.diff(versions, prepend=versions[:1] - 1))
+    return np.diff(np.append(starts, len(versions))).tolist(), versions[starts].tolist()
+
+
+def _list_spans(numbers: tuple[int, ...]) -> list[list[int]]:
+    """Return first and last of each span of consecutive numbers."""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and spans[-1][1] == number - 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return spans

@@ -1,0 +1,91 @@
+"""What the windows of a champion say of a change: its cause, where it began, and whether it lasts. Pure.
+
+Called by :mod:`pynomaly.steps.training.planning`, by the comparison with the champion, and by replays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from pynomaly.config import Degradation
+from pynomaly.judging.drift.degradation import Observation
+from pynomaly.judging.drift.ranking import find_bad_run, judge_thresholds
+from pynomaly.records.ledger import parse_window_key
+
+__all__ = ["find_cause", "find_change_start", "find_learned_start", "has_outlasted"]
+
+
+def find_change_start(observations: Sequence[Observation]) -> datetime | None:
+    """Returns the start of the unbroken run of bad windows that ends with the newest one, or None.
+
+    Where the columns of the newest one have drifted, the run is of such windows: earlier ones that were bad
+    for another cause, a rate of alerts for example, hold rows of before the change.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        Of one champion, oldest first.
+    """
+    run = find_bad_run(observations)
+    if run and run[-1].data == "drift":
+        before = [place for place, item in enumerate(run) if item.data != "drift"]
+        run = run[before[-1] + 1 if before else 0 :]
+    edges = parse_window_key(run[0].window) if run else None
+    return edges[0] if edges else None
+
+
+def has_outlasted(observations: Sequence[Observation], window: str, settled: timedelta) -> bool:
+    """Returns whether a reference holds nothing but a change of the columns that has lasted `settled`.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        Of one champion, oldest first.
+    window : str
+        Key of the reference.
+    settled : timedelta
+        ``retraining.settled``.
+    """
+    run, change, edges = find_bad_run(observations), find_change_start(observations), parse_window_key(window)
+    if change is None or edges is None or run[-1].data != "drift":
+        return False
+    return edges[0] >= change and edges[1] - change >= settled
+
+
+def find_learned_start(window: str | None, recalibrated: bool) -> datetime | None:
+    """Returns where the rows begin that the champion's detector learned; None where that is not known.
+
+    A champion that learned from the changed data alone is followed by none that learns what was before.
+
+    Parameters
+    ----------
+    window : str or None
+        Key of the window of its training.
+    recalibrated : bool
+        Whether that training set its p-values alone.
+    """
+    edges = parse_window_key(window or "")
+    return edges[0] if edges and not recalibrated else None
+
+
+def find_cause(
+    observations: Sequence[Observation], settings: Degradation, withdrawn: Sequence[str] = ()
+) -> str:
+    """Returns the problem of the newest window, as :mod:`pynomaly.judging.drift.retraining` names causes.
+
+    `withdrawn` are promises of the champion that no longer hold.
+    """
+    run, thresholds = find_bad_run(observations), judge_thresholds(observations, withdrawn, settings)
+    if not run:
+        return "thresholds" if thresholds.state == "intact" else "schedule"
+    newest = run[-1]
+    if newest.performance_status in ("moderate", "major", "critical"):
+        return "performance"
+    if newest.injected_status in ("moderate", "major", "critical"):
+        return "performance"
+    if newest.data == "drift":
+        return "data_drift"
+    if thresholds.state == "intact":
+        return "thresholds"
+    return "score_drift" if "drift" in (newest.score, newest.agreement_status) else "alert_rate"

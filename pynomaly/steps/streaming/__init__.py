@@ -1,0 +1,5 @@
+"""The live path: messages are scored and recorded as they come; windows close into the batch path.
+
+Called by `flows.cli`. May import `alerting`, `training`, `promotion`, `delivery`, `scoring`, the modules of
+`steps` and the wings below `steps`.
+"""

@@ -1,0 +1,313 @@
+"""One worker of a stream: messages in, rows with scores and dead letters recorded, alerts out.
+
+A batch of messages is decoded, checked, scored and recorded in one transaction of the ledger; only then is it
+acknowledged. So a worker may be killed at any instant: what is not recorded comes again, and what comes again
+is known by its position, or by its entity and time. Its memory is the newest rows of each entity, which it
+reads back when it starts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pynomaly.config import Pipeline
+from pynomaly.data.brokers.messages import Message
+from pynomaly.data.sources import read_source
+from pynomaly.data.streams.decoding import DeadLetter, DecodedRows, MessageDecoder
+from pynomaly.data.streams.history import EntityHistory
+from pynomaly.data.streams.kept_rows import KeptRows
+from pynomaly.data.streams.window_keys import name_windows
+from pynomaly.data.window import ORIGIN, Window
+from pynomaly.errors import SourceError, WindowError
+from pynomaly.model.bundle import SCORE_COLUMNS
+from pynomaly.records.ledger import Ledger, StreamEntry, StreamMovedError, StreamPosition
+from pynomaly.records.registry.live_champion import LiveChampion
+from pynomaly.steps.streaming.dead_letters import build_letters
+from pynomaly.steps.streaming.entry_rows import EntryRows, pack_rows, unpack_rows
+from pynomaly.steps.streaming.live_scorer import AlertingRows, score_live_rows
+from pynomaly.steps.streaming.recent_keys import RecentKeys
+
+__all__ = ["BatchOutcome", "StreamWorker"]
+
+_TRIES = 5
+
+
+@dataclass(frozen=True, eq=False)
+class BatchOutcome:
+    """What became of a batch of messages.
+
+    Attributes
+    ----------
+    messages, rows, again, late, letters : int
+        Messages; new rows; rows that came before and are left out; rows of closed windows; dead letters.
+    scored : EntryRows or None
+        Rows that were scored in this batch, in the order in which they came.
+    alerting : AlertingRows or None
+        Those of them that alert, with what they look back on.
+    problem : str
+        Why rows were not scored; "" if they were.
+    """
+
+    messages: int
+    rows: int = 0
+    again: int = 0
+    late: int = 0
+    letters: int = 0
+    scored: EntryRows | None = None
+    alerting: AlertingRows | None = None
+    problem: str = ""
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+class StreamWorker:
+    """Processes batches of messages of one pipeline; one batch at a time.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        With ``data.source: stream``.
+    ledger : Ledger
+        Open as long as the worker.
+    champion : LiveChampion
+        Followed by the caller.
+    name : str
+        Names the worker where the broker counts no positions.
+    ordered : bool
+        Whether one worker alone reads a part, in order (:class:`pynomaly.data.brokers.Consumer`); else a
+        message that comes again is known by the entity and the time of its rows alone.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        ledger: Ledger,
+        champion: LiveChampion,
+        name: str = "",
+        *,
+        ordered: bool = True,
+    ) -> None:
+        self.pipeline, self.champion = pipeline, champion
+        self._ledger, self._data, self._name, self._ordered = ledger, pipeline.data, name, ordered
+        self._kept = KeptRows(pipeline.data)
+        self._tags = 0
+        self._restore()
+
+    def process(self, messages: Sequence[Message]) -> BatchOutcome:
+        """Decode, check, score and record messages; when this returns, they may be acknowledged.
+
+        Raises
+        ------
+        RecordError
+            If the ledger fails; nothing of the batch is recorded, and it may be given again.
+        SourceError
+            If the columns of the stream cannot be kept.
+        """
+        for attempt in range(_TRIES):
+            try:
+                return self._process(messages)
+            except StreamMovedError:
+                if attempt == _TRIES - 1:
+                    raise
+                self._restore()
+            except BaseException:
+                self._is_stale = True  # rows are remembered that nobody recorded
+                raise
+        raise AssertionError("the last try returns or raises")
+
+    def _restore(self) -> None:
+        """Read back positions, columns, and the newest rows of each entity."""
+        self._is_stale = False
+        self._positions = self._ledger.stream.read_positions(self.pipeline.name)
+        self._decoder = MessageDecoder(self.pipeline.stream, self._data, self._kept.read_columns())
+        self._history: EntityHistory | None = None
+        self._keys = RecentKeys(self._data)
+        if self._decoder.columns is None:
+            return
+        self._history = EntityHistory(self._data, self._decoder.columns)
+        for rows in self._read_recent_rows():
+            self._history.remember(rows)
+            self._keys.remember(rows)
+
+    def _read_recent_rows(self) -> list[pd.DataFrame]:
+        """Return the rows that the next ones look back on: of files, and of windows that are open."""
+        newest = max(filter(None, (item.newest for item in self._positions.values())), default=None)
+        frames: list[pd.DataFrame] = []
+        if newest is not None:
+            start = newest - max(self._data.lookback, self.pipeline.windows.score)
+            try:
+                plain = self._data.model_copy(update={"series": type(self._data.series)(), "counters": ()})
+                frames.append(read_source(plain, Window(start, newest + timedelta(microseconds=1))))
+            except (SourceError, WindowError):
+                pass  # no window was closed yet, or none so late
+        for item in self._ledger.stream.list_open_windows(self.pipeline.name):
+            after = 0
+            while entries := self._ledger.stream.read_entries(self.pipeline.name, item.window, after):
+                rows = unpack_rows([entry.content for entry in entries])
+                frames.append(rows.frame[rows.kept])
+                after = entries[-1].seq
+        return frames
+
+    def _process(self, messages: Sequence[Message]) -> BatchOutcome:
+        if self._is_stale:
+            self._restore()
+        fresh = [message for message in messages if self._is_new(message)]
+        decoded = self._decode(fresh)
+        letters = list(decoded.letters)
+        frame, owners = self._refuse_times(decoded, fresh, letters)
+        is_new = self._keys.find_new(frame)
+        again = int((~is_new).sum())
+        frame, owners = frame[is_new].reset_index(drop=True), owners[is_new]
+        entry, alerting, problem = self._score(frame, owners, fresh, letters)
+        times = (
+            entry.frame[str(self._data.time)] if len(entry.frame) else pd.Series(dtype="datetime64[us, UTC]")
+        )
+        windows = name_windows(times, self.pipeline.windows.score)
+        entries = [
+            _build_entry(window, entry.take(windows == window)) for window in dict.fromkeys(windows.tolist())
+        ]
+        positions = self._find_positions(fresh, frame, owners)
+        before = {item.part: self._find_offset(item.part) for item in positions}
+        late = self._count_late(windows[entry.kept])
+        self._ledger.stream.record_batch(
+            self.pipeline.name, entries, build_letters(self.pipeline.name, letters), positions, before
+        )
+        self._positions |= {item.part: item for item in positions}
+        self._keys.remember(frame)
+        scored = entry.take(entry.versions > 0)
+        return BatchOutcome(
+            len(messages), len(frame), again, late, len(letters), scored, alerting, problem, decoded.left_out
+        )
+
+    def _is_new(self, message: Message) -> bool:
+        offset = self._find_offset(message.part)
+        return not self._ordered or message.offset is None or offset is None or message.offset > offset
+
+    def _find_offset(self, part: str) -> int | None:
+        position = self._positions.get(part)
+        return None if position is None else position.offset
+
+    def _decode(self, messages: Sequence[Message]) -> DecodedRows:
+        is_first = self._decoder.columns is None
+        decoded = self._decoder.decode(messages)
+        if is_first and self._decoder.columns is not None:
+            settled = self._kept.settle_columns(self._decoder.columns)
+            if settled != self._decoder.columns:
+                self._decoder = MessageDecoder(self.pipeline.stream, self._data, settled)
+                decoded = self._decoder.decode(messages)
+            self._history = EntityHistory(self._data, settled)
+        return decoded
+
+    def _refuse_times(
+        self, decoded: DecodedRows, messages: Sequence[Message], letters: list[DeadLetter]
+    ) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+        """Return the rows of times that can be; adds a dead letter for each other."""
+        frame, owners = decoded.frame, decoded.owners
+        if not len(frame):
+            return frame, owners
+        stream, now = self.pipeline.stream, datetime.now(UTC)
+        times = frame[str(self._data.time)]
+        latest = pd.Timestamp(now + stream.ahead)
+        ahead = (times > latest).to_numpy()
+        newest = [item.newest for item in self._positions.values() if item.newest is not None]
+        if not ahead.all():
+            newest.append(times[~ahead].max().to_pydatetime())
+        oldest = pd.Timestamp(max(ORIGIN, max(newest) - stream.correct) if newest else ORIGIN)
+        old = (times < oldest).to_numpy()
+        for row in np.flatnonzero(ahead | old).tolist():
+            moment = times.iloc[row].isoformat()
+            if ahead[row]:
+                reason = f"its time {moment} lies more than stream.ahead after now; a clock is wrong"
+            else:
+                reason = f"its time {moment} is before {oldest.isoformat()}, older than stream.correct allows"
+            letters.append(DeadLetter(messages[owners[row]], "ahead" if ahead[row] else "too_late", reason))
+        kept = ~(ahead | old)
+        return frame[kept].reset_index(drop=True), owners[kept]
+
+    def _score(
+        self,
+        frame: pd.DataFrame,
+        owners: NDArray[np.int64],
+        messages: Sequence[Message],
+        letters: list[DeadLetter],
+    ) -> tuple[EntryRows, AlertingRows | None, str]:
+        """Return the new rows, and those that waited, with their scores; and which of them alert."""
+        first = self._tags
+        tags = np.arange(first, first + len(frame))
+        self._tags += len(frame)
+        if self._history is None or not len(frame):
+            return _no_rows(frame), None, ""
+        ready = self._history.take(frame, tags)
+        live = score_live_rows(self.pipeline, self.champion, ready.frame)
+        for row, (rule, reason) in live.refused.items():
+            if ready.tags[row] >= first:
+                letters.append(DeadLetter(messages[owners[ready.tags[row] - first]], rule, reason))
+        is_own = ready.tags >= first
+        waited = ~is_own & (live.versions > 0)
+        places = ready.tags[is_own] - first
+        scored = live.scored[is_own].set_axis(places).reindex(np.arange(len(frame)))
+        versions = np.zeros(len(frame), dtype=np.int64)
+        versions[places] = live.versions[is_own]
+        names = list(frame.columns)
+        entry = EntryRows(
+            pd.concat([frame, ready.frame.loc[waited, names]], ignore_index=True) if waited.any() else frame,
+            pd.concat([scored, live.scored[waited]], ignore_index=True) if waited.any() else scored,
+            np.concatenate([versions, live.versions[waited]]),
+            np.concatenate([np.ones(len(frame), dtype=bool), np.zeros(int(waited.sum()), dtype=bool)]),
+            np.full(len(frame) + int(waited.sum()), "", dtype=object),
+        )
+        return entry, live.find_alerting(ready.frame), live.problem
+
+    def _find_positions(
+        self, messages: Sequence[Message], frame: pd.DataFrame, owners: NDArray[np.int64]
+    ) -> list[StreamPosition]:
+        """Return how far the stream is read after these messages; by worker where nothing counts them."""
+        if not messages:
+            return []
+        names = [message.part or f"worker {self._name}" for message in messages]
+        codes, parts = pd.factorize(np.array(names, dtype=object))
+        newest: dict[int, datetime] = {}
+        if len(frame):
+            latest = frame[str(self._data.time)].groupby(codes[owners]).max()
+            newest = dict(zip(latest.index.tolist(), latest.dt.to_pydatetime(), strict=True))
+        offsets: dict[int, int] = {}
+        if self._ordered:
+            for code, message in zip(codes.tolist(), messages, strict=True):
+                if message.offset is not None:
+                    offsets[code] = max(message.offset, offsets.get(code, message.offset))
+        positions = []
+        for code, part in enumerate(parts.tolist()):
+            before = self._positions.get(part, StreamPosition(part))
+            moments = [each for each in (before.newest, newest.get(code)) if each is not None]
+            at = max(moments, default=None)
+            positions.append(StreamPosition(part, offsets.get(code, before.offset), at, datetime.now(UTC)))
+        return positions
+
+    def _count_late(self, windows: NDArray[np.object_]) -> int:
+        """Return how many rows belong to windows that are scored already."""
+        late = 0
+        for key, count in Counter(windows.tolist()).items():
+            if self._ledger.find_partition(self.pipeline.name, key) is not None:
+                late += count
+        return late
+
+
+def _no_rows(frame: pd.DataFrame) -> EntryRows:
+    """Return entry rows for rows that nobody scores: none, or before there are columns."""
+    zeros, scored = (
+        np.zeros(len(frame), dtype=np.int64),
+        pd.DataFrame(index=frame.index, columns=SCORE_COLUMNS),
+    )
+    return EntryRows(
+        frame, scored, zeros, np.ones(len(frame), dtype=bool), np.full(len(frame), "", dtype=object)
+    )
+
+
+def _build_entry(window: str, rows: EntryRows) -> StreamEntry:
+    return StreamEntry(window, int(rows.kept.sum()), int(rows.alerted.sum()), pack_rows(rows))
