@@ -63,17 +63,23 @@ def open_channel(deliveries: Deliveries, channel: Channel, sink: Sink) -> Delive
 
 def list_due_windows(deliveries: Deliveries, cursor: DeliveryState) -> tuple[Partition, ...]:
     """Return the windows that are due; see :meth:`Deliveries.list_due_windows`."""
-    since = {"now": cursor.begun, "all": None}.get(cursor.content, datetime.min)
-    if since == datetime.min:
-        since = min(cursor.begun, datetime.fromisoformat(cursor.content))
-    return deliveries.list_due_windows(_channel_of(cursor), since)
+    return deliveries.list_due_windows(_channel_of(cursor), _find_since(cursor))
 
 
 def count_due(deliveries: Deliveries, cursor: DeliveryState) -> int:
     """Return the number of windows, events or decisions that the channel has yet to hand over."""
     if cursor.what == "scores":
-        return len(list_due_windows(deliveries, cursor))
+        return deliveries.count_due_windows(_channel_of(cursor), _find_since(cursor))
     return deliveries.count_due(_channel_of(cursor), cursor.position)
+
+
+def _find_since(cursor: DeliveryState) -> datetime | None:
+    """Return the moment from which on windows are due; None for all."""
+    if cursor.content == "all":
+        return None
+    return (
+        cursor.begun if cursor.content == "now" else min(cursor.begun, datetime.fromisoformat(cursor.content))
+    )
 
 
 class DueParts:
@@ -130,14 +136,16 @@ class DueParts:
             self._note_unreadable(error)
             return
         state = self._deliveries.find_state(_channel_of(cursor), partition.window)
-        if state is not None and len(rows) == state.position and state.content == _spell_sum(_sum_rows(rows)):
+        is_live = state is not None and state.content.startswith(_LIVE) and len(rows) == state.position
+        if state is not None and is_live and state.content == _spell_sum(_sum_rows(rows)):
             # All of them were handed over while the window was open.
             now = self._deliveries.now
             self._deliveries.put_state(replace(state, content=partition.sha256, delivered=now))
             return
         total = len(rows)
         size = total if SINKS[self._sink.kind].takes_windows_whole else self._sink.batch
-        first = min(state.position, total) if state and state.content == partition.sha256 else 0
+        first = state.position if state and state.content == partition.sha256 else 0
+        first = first if first < total else 0  # the sink was given other rows of it: `only_alerts` changed
         for place in range(first, total, max(size, 1)) if total else (0,):
             part = rows.iloc[place : place + size].reset_index(drop=True)
             yield Part(cursor.pipeline, cursor.what, partition.window, partition.sha256, part, place, total)

@@ -42,7 +42,7 @@ from pynomaly.steps.delivery.channels import (
 from pynomaly.steps.delivery.open_sinks import BlockReader, Receivers, refuse_block
 from pynomaly.steps.delivery.rows import list_score_rows
 
-__all__ = ["ChannelResult", "Deliverer"]
+__all__ = ["ChannelResult", "Deliverer", "takes_live_scores"]
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ class Deliverer:
             As the store will hold them.
         """
         result = ChannelResult(sink.name, "scores")
-        if "scores" not in sink.what or SINKS[sink.kind].takes_windows_whole:
+        if not takes_live_scores(sink):
             return result
         rows = choose_rows(sink, list_score_rows(self.pipeline, window, scores))
         channel = self._name_channel(sink, "scores")
@@ -330,6 +330,11 @@ class Deliverer:
     @cached_property
     def _store(self) -> Store:
         return Store(self.pipeline.store_root)
+
+
+def takes_live_scores(sink: Sink) -> bool:
+    """Return whether a sink takes scores before their window is written down."""
+    return "scores" in sink.what and not SINKS[sink.kind].takes_windows_whole
 
 
 def _name_lease(channel: Channel) -> str:

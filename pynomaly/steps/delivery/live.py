@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 
 import pandas as pd
 
 from pynomaly.config import Pipeline, Sink
-from pynomaly.errors import RecordError
-from pynomaly.steps.delivery.deliverer import Deliverer
+from pynomaly.steps.delivery.deliverer import ChannelResult, Deliverer, takes_live_scores
 from pynomaly.steps.delivery.open_sinks import BlockReader, refuse_block
 
 __all__ = ["LiveDelivery"]
@@ -36,6 +36,8 @@ class LiveDelivery:
     pipeline : Pipeline
     read_block : callable, optional
         Returns what a Prefect block holds.
+    on_problem : callable, optional
+        Is given, in words, what a sink did not take, each time that the reason is another one.
 
     Raises
     ------
@@ -43,7 +45,14 @@ class LiveDelivery:
         If the ledger cannot be opened.
     """
 
-    def __init__(self, pipeline: Pipeline, read_block: BlockReader = refuse_block) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        read_block: BlockReader = refuse_block,
+        on_problem: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._on_problem = on_problem
+        self._problems: dict[tuple[str, str], str] = {}
         self._deliverer = Deliverer(pipeline, read_block, patient=False)
         self._deliverer.open_channels()
         self._stop = threading.Event()
@@ -57,18 +66,31 @@ class LiveDelivery:
         ]
 
     def __enter__(self) -> LiveDelivery:
-        for thread in self._threads:
-            thread.start()
+        self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let each sink take once more what there is, and stop."""
+        self.stop()
+
+    @property
+    def takes_scores(self) -> bool:
+        """Whether a sink takes scores before their window is written down."""
+        return any(takes_live_scores(sink) for sink in self._deliverer.sinks)
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let each sink take once more what there is, and close all."""
         self._stop.set()
         self.wake()
         for thread in self._threads:
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
         self._deliverer.close()
 
     def wake(self) -> None:
@@ -86,8 +108,9 @@ class LiveDelivery:
         scores : DataFrame of shape (n, k)
             As :func:`pynomaly.steps.scoring.score_windows.score_table` makes them.
         """
-        for batches in self._batches.values():
-            batches.append((window, scores))
+        for sink in self._deliverer.sinks:
+            if takes_live_scores(sink):
+                self._batches[sink.name].append((window, scores))
         self.wake()
 
     def _serve(self, sink: Sink) -> None:
@@ -98,9 +121,16 @@ class LiveDelivery:
             waker.clear()
             try:
                 while batches:
-                    self._deliverer.deliver_scores(sink, *batches.popleft())
-                self._deliverer.deliver_to_sink(sink)
-            except RecordError:
-                pass  # the ledger does not answer: whoever scores says so, and the next look tries again
+                    self._note(self._deliverer.deliver_scores(sink, *batches.popleft()))
+                for result in self._deliverer.deliver_to_sink(sink):
+                    self._note(result)
+            except Exception as error:  # the ledger does not answer, or worse: the next look tries again
+                self._note(ChannelResult(sink.name, "records", error=f"{type(error).__name__}: {error}"))
             if stopping:
                 return
+
+    def _note(self, result: ChannelResult) -> None:
+        channel = (result.sink, result.what)
+        if result.error and result.error != self._problems.get(channel):
+            self._on_problem(f"{result.sink} has not received all {result.what}: {result.error}")
+        self._problems[channel] = result.error

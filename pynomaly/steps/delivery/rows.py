@@ -6,6 +6,7 @@ time and model version; of an alert the alert and the position of the event; of 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -15,11 +16,13 @@ import pandas as pd
 from pynomaly.config import Pipeline
 from pynomaly.judging.alerts.alert import Alert, build_alert
 from pynomaly.records.ledger import AlertEvent, Decision
+from pynomaly.records.sinks.content.cells import list_records
 from pynomaly.records.sinks.content.columns import conform_rows
 from pynomaly.steps.alerting.alert_rows import read_entities
 
 __all__ = ["list_alert_rows", "list_decision_rows", "list_score_rows"]
 
+_LONGEST_ENTITY = 200
 _SCORE_COLUMNS = ("score", "p_value", "severity", "rarity", "is_anomaly", "extrapolated", "held_back")
 
 
@@ -55,10 +58,10 @@ def list_score_rows(pipeline: Pipeline, window: str, scores: pd.DataFrame) -> pd
 
 
 def _name_scores(rows: pd.DataFrame, numbers: pd.Series[Any]) -> list[str]:
-    moments = rows["time"].dt.strftime("%Y%m%dT%H%M%S.%fZ").astype(object)
+    moments = pd.Series([cell["time"] for cell in list_records(rows[["time"]])], dtype=object)
     places = numbers.reset_index(drop=True).map("row:{}".format)
-    moments = moments.where(rows["time"].notna(), places)
-    entities = rows["entity"].map({name: quote(str(name), safe="") for name in rows["entity"].unique()})
+    moments = moments.where(moments.notna(), places)
+    entities = rows["entity"].map({name: _spell_entity(str(name)) for name in rows["entity"].unique()})
     again = pd.DataFrame({"entity": entities, "time": moments}).groupby(["entity", "time"]).cumcount()
     return [
         f"{pipeline}/{window}/{entity}/{moment}/v{version}{f'/{number}' if number else ''}"
@@ -66,6 +69,14 @@ def _name_scores(rows: pd.DataFrame, numbers: pd.Series[Any]) -> list[str]:
             rows["pipeline"], rows["window"], entities, moments, rows["version"], again, strict=True
         )
     ]
+
+
+def _spell_entity(name: str) -> str:
+    """Return an entity as a part of a key; of a long one the beginning and a digest: indexes have limits."""
+    quoted = quote(name, safe="")
+    if len(quoted) <= _LONGEST_ENTITY:
+        return quoted
+    return f"{quoted[: _LONGEST_ENTITY // 2]}~{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def list_alert_rows(

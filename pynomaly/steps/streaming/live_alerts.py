@@ -2,32 +2,83 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
+from dataclasses import asdict
+
 import numpy as np
 import orjson
 import pandas as pd
 
 from pynomaly.config import Pipeline
+from pynomaly.data.streams.window_keys import name_windows
 from pynomaly.data.window import Window
 from pynomaly.judging.alerts.alert import Carrier
 from pynomaly.records.ledger import Ledger, StreamEntry
+from pynomaly.steps.alerting.carriers import find_carriers
 from pynomaly.steps.alerting.group_window import AlertingWindow
 from pynomaly.steps.alerting.raise_alerts import RaisedAlerts, raise_open_alerts
-from pynomaly.steps.streaming.entry_rows import EntryRows, unpack_rows
+from pynomaly.steps.streaming.entry_rows import EntryRows, pack_rows, unpack_rows
+from pynomaly.steps.streaming.live_scorer import AlertingRows
 from pynomaly.steps.window_run import WindowRun
 
-__all__ = ["LiveAlerts"]
+__all__ = ["LiveAlerts", "build_scores"]
+
+_EXPLAINED_AT_ONCE = 20
+"""Alerts whose columns are named before alerts are grouped again; each takes up to 25 ms."""
 
 
 class LiveAlerts:
     """Groups the alerting rows of open windows as they come; one a process.
 
     A window is looked at again when it has new entries that alert. After a start all open windows are, which
-    writes nothing anew.
+    writes nothing anew. The columns that carry an alert are kept in an entry of their own.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._newest: dict[str, int] = {}
+        self._waiting: deque[AlertingRows] = deque()
+        self._explained: Counter[str] = Counter()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are alerts whose columns are still to be named."""
+        return bool(self._waiting)
+
+    def add(self, rows: AlertingRows) -> None:
+        """Take rows that alert, to say later which columns carry them; ``grouping.explained`` of a window."""
+        data, most = self._pipeline.data, self._pipeline.grouping.explained
+        keys = name_windows(rows.frame[str(data.time)], self._pipeline.windows.score)
+        left = np.zeros(len(keys), dtype=bool)
+        for place, key in enumerate(keys.tolist()):
+            left[place] = self._explained[key] < most
+            self._explained[key] += int(left[place])
+        for first in range(0, int(left.sum()), _EXPLAINED_AT_ONCE):
+            places = np.flatnonzero(left)[first : first + _EXPLAINED_AT_ONCE]
+            part = AlertingRows(rows.frame.iloc[places], rows.scored.iloc[places], rows.served)
+            self._waiting.append(part)
+
+    def _explain_next(self, ledger: Ledger) -> None:
+        """Keep the columns that carry the rows that have waited longest."""
+        if not self._waiting:
+            return
+        rows = self._waiting.popleft()
+        frame = rows.frame.reset_index(drop=True)
+        texts = [
+            orjson.dumps([asdict(item) for item in find_carriers(rows.served.bundle, frame.iloc[[place]])])
+            for place in range(len(frame))
+        ]
+        entry = EntryRows(
+            frame[_list_keys(self._pipeline)],
+            rows.scored.reset_index(drop=True),
+            np.full(len(frame), rows.served.ref.version, dtype=np.int64),
+            np.zeros(len(frame), dtype=bool),
+            np.array([text.decode() for text in texts], dtype=object),
+        )
+        keys = name_windows(frame[str(self._pipeline.data.time)], self._pipeline.windows.score)
+        for key in dict.fromkeys(keys.tolist()):
+            own = entry.take(keys == key)
+            ledger.stream.add_entry(self._pipeline.name, StreamEntry(key, 0, len(own.frame), pack_rows(own)))
 
     def raise_due(self, run: WindowRun) -> tuple[RaisedAlerts, ...]:
         """Group the open windows with alerts that were not grouped yet.
@@ -40,6 +91,7 @@ class LiveAlerts:
             As :func:`pynomaly.steps.alerting.raise_alerts.raise_alerts`.
         """
         log, name = run.ledger.stream, self._pipeline.name
+        self._explain_next(run.ledger)
         windows, newest = [], {}
         for item in log.list_open_windows(name):
             if not item.alerts or item.newest_alert <= self._newest.get(item.window, 0):
@@ -54,10 +106,10 @@ class LiveAlerts:
     def _build_window(self, key: str, entries: list[StreamEntry]) -> AlertingWindow:
         rows = unpack_rows([entry.content for entry in entries])
         wanted = rows.versions > 0 if self._pipeline.grouping.needed > 1 else rows.alerted
-        scores = _build_scores(self._pipeline, rows.take(wanted))
+        scores, texts = _join_carriers(self._pipeline, rows.take(wanted))
         carriers = {
             place: tuple(Carrier(**item) for item in orjson.loads(text))
-            for place, text in enumerate(rows.carriers[wanted])
+            for place, text in enumerate(texts)
             if text
         }
         window = Window.of_key(key)
@@ -74,8 +126,26 @@ def _read_alerting(ledger: Ledger, pipeline: str, window: str, *, whole: bool) -
     return entries
 
 
-def _build_scores(pipeline: Pipeline, rows: EntryRows) -> pd.DataFrame:
+def build_scores(pipeline: Pipeline, rows: EntryRows) -> pd.DataFrame:
     """Return the rows as a partition holds them; without times, they are numbered as they came."""
-    keys = [str(pipeline.data.time), *([pipeline.data.id] if pipeline.data.id else [])]
-    table = pd.concat([rows.frame[keys].reset_index(drop=True), rows.scored.reset_index(drop=True)], axis=1)
-    return table.assign(is_anomaly=rows.alerted, model_version=rows.versions, row=np.arange(len(table)))
+    frame, scored = (part.reset_index(drop=True) for part in (rows.frame[_list_keys(pipeline)], rows.scored))
+    return pd.concat([frame, scored], axis=1).assign(
+        is_anomaly=rows.alerted, model_version=rows.versions, row=np.arange(len(frame))
+    )
+
+
+def _join_carriers(pipeline: Pipeline, rows: EntryRows) -> tuple[pd.DataFrame, list[str]]:
+    """Return each row once, as a partition holds it, and what carries it; a row may be in several entries."""
+    table, same = build_scores(pipeline, rows), [*_list_keys(pipeline), "score"]
+    is_named = rows.carriers != ""
+    texts = pd.Series(rows.carriers[is_named], index=pd.MultiIndex.from_frame(table.loc[is_named, same]))
+    texts = texts[~texts.index.duplicated()]
+    is_copy = ~rows.kept & table.duplicated(same, keep="first").to_numpy()
+    table = table[~is_copy].reset_index(drop=True)
+    carriers = texts.reindex(pd.MultiIndex.from_frame(table[same])).fillna("") if len(texts) else texts
+    return table, carriers.tolist()
+
+
+def _list_keys(pipeline: Pipeline) -> list[str]:
+    """Return the columns that name a row."""
+    return [str(pipeline.data.time), *([pipeline.data.id] if pipeline.data.id else [])]

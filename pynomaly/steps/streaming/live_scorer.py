@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-import orjson
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -13,10 +12,25 @@ from pynomaly.config import Pipeline
 from pynomaly.data.quality import validate
 from pynomaly.errors import PynomalyError
 from pynomaly.model.bundle import SCORE_COLUMNS
-from pynomaly.records.registry.live_champion import LiveChampion
-from pynomaly.steps.alerting.carriers import choose_explained_rows, find_carriers
+from pynomaly.records.registry.live_champion import LiveChampion, ServedModel
 
-__all__ = ["LiveScores", "score_live_rows"]
+__all__ = ["AlertingRows", "LiveScores", "score_live_rows"]
+
+
+@dataclass(frozen=True, eq=False)
+class AlertingRows:
+    """Rows that alert, with what they look back on and the model that scored them.
+
+    Attributes
+    ----------
+    frame : DataFrame of shape (n, d)
+    scored : DataFrame of shape (n, 6)
+    served : ServedModel
+    """
+
+    frame: pd.DataFrame
+    scored: pd.DataFrame
+    served: ServedModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,30 +44,36 @@ class LiveScores:
     versions : int array of shape (n,)
     refused : dict of int to (rule, reason)
         Rows, by position, that no model may use.
-    carriers : dict of int to str
-        JSON of the columns that carry an alert, by position, of those that were explained.
     problem : str
         Why no row could be scored; "" if they were.
+    served : ServedModel or None
+        What scored them.
     """
 
     scored: pd.DataFrame
     versions: NDArray[np.int64]
     refused: dict[int, tuple[str, str]]
     problem: str = ""
-    carriers: dict[int, str] = field(default_factory=dict)
+    served: ServedModel | None = None
+
+    def find_alerting(self, frame: pd.DataFrame) -> AlertingRows | None:
+        """Return those of the rows that alert; None if none does."""
+        if self.served is None:
+            return None
+        places = np.flatnonzero(self.scored["is_anomaly"].fillna(False).to_numpy(dtype=bool))
+        if not len(places):
+            return None
+        rows = frame.iloc[places].reset_index(drop=True)
+        return AlertingRows(rows, self.scored.iloc[places].reset_index(drop=True), self.served)
 
 
-def score_live_rows(
-    pipeline: Pipeline, champion: LiveChampion, frame: pd.DataFrame, explained: int = 0
-) -> LiveScores:
+def score_live_rows(pipeline: Pipeline, champion: LiveChampion, frame: pd.DataFrame) -> LiveScores:
     """Check and score rows, each alone; a row with a problem stops no other.
 
     Parameters
     ----------
     frame : DataFrame of shape (n, >= d)
         Rows with what they look back on; index 0 to n - 1.
-    explained : int
-        Most alerts whose columns are named, the rarest first.
     """
     nothing = pd.DataFrame(
         {
@@ -84,19 +104,10 @@ def score_live_rows(
         good[list(refused)] = False
         places = np.flatnonzero(good)
         scored = served.bundle.score(checked.clean)[list(SCORE_COLUMNS)]
-        chosen = choose_explained_rows(scored, explained)
-        carriers = {
-            int(places[row]): orjson.dumps(
-                [asdict(item) for item in find_carriers(served.bundle, checked.clean.iloc[[row]])]
-            ).decode()
-            for row in chosen.tolist()
-        }
-    except (
-        PynomalyError
-    ) as error:  # a cell that the model refuses: the window's close says so for all its rows
+    except PynomalyError as error:  # of one cell perhaps: the window's close says so for all its rows
         return LiveScores(nothing, versions, {}, str(error))
     versions[places] = served.ref.version
-    return LiveScores(scored.set_axis(places).reindex(frame.index), versions, refused, "", carriers)
+    return LiveScores(scored.set_axis(places).reindex(frame.index), versions, refused, "", served)
 
 
 _KINDS = ("float64", "float64", "object", "object", "object", "object")

@@ -1,8 +1,8 @@
 """Runs a worker of a stream: reads the broker, processes batches, raises alerts, closes windows.
 
 Reading is asynchronous; each batch is processed in one thread while the event loop keeps the connection
-alive. Alerts are opened and handed to the sinks in a second thread, and windows are closed in a third. One
-batch is in memory at a time, whatever the lag.
+alive. Alerts are opened in a second thread, windows are closed in a third, and each sink has one of its own.
+One batch is in memory at a time, whatever the lag.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from datetime import UTC, datetime
 
 from pynomaly.config import Pipeline
 from pynomaly.data.brokers import Consumer, Message, Publisher, open_consumer, open_publisher
+from pynomaly.data.streams.window_keys import name_windows
 from pynomaly.errors import BrokerError, ConfigError, LeaseHeldError, PynomalyError, RecordError
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry.live_champion import LiveChampion
-from pynomaly.steps.delivery.deliverer import Deliverer
+from pynomaly.steps.delivery.live import LiveDelivery
 from pynomaly.steps.delivery.open_sinks import BlockReader, refuse_block
 from pynomaly.steps.streaming.closing import ClosedWindow, close_due_windows, keep_long_windows
 from pynomaly.steps.streaming.dead_letters import format_letter
-from pynomaly.steps.streaming.live_alerts import LiveAlerts
+from pynomaly.steps.streaming.entry_rows import EntryRows
+from pynomaly.steps.streaming.live_alerts import LiveAlerts, build_scores
 from pynomaly.steps.streaming.worker import BatchOutcome, StreamWorker
 from pynomaly.steps.window_run import WindowRun
 
@@ -101,6 +103,9 @@ class StreamRun:
         Is given what became of every batch.
     read_block : callable
         Returns what a Prefect block holds, for sinks that name one.
+    consumer : Consumer, optional
+        What gives messages, in place of a consumer of the broker; without a broker, dead letters stay in the
+        ledger.
 
     Raises
     ------
@@ -117,13 +122,14 @@ class StreamRun:
         on_closed: Callable[[Sequence[ClosedWindow]], None] = lambda windows: None,
         on_batch: Callable[[BatchOutcome], None] = lambda outcome: None,
         read_block: BlockReader = refuse_block,
+        consumer: Consumer | None = None,
     ) -> None:
-        if not pipeline.stream.broker:
+        if not pipeline.stream.broker and consumer is None:
             raise ConfigError(f"{pipeline.name} reads no stream; set data.source: stream and stream.broker")
         self.pipeline, self.progress = pipeline, StreamProgress()
         self._name = name
         self._on_problem, self._on_closed, self._on_batch = on_problem, on_closed, on_batch
-        self._consumer: Consumer | None = None
+        self._consumer = consumer
         self._stop_asked = False
         self._last_work = time.monotonic()
         self._alerts_due, self._ending = asyncio.Event(), asyncio.Event()
@@ -141,20 +147,20 @@ class StreamRun:
         """
         pipeline, stream = self.pipeline, self.pipeline.stream
         group = stream.group or f"pynomaly-{pipeline.name}"
-        self._consumer = consumer = open_consumer(
+        self._consumer = consumer = self._consumer or open_consumer(
             stream, group, name=self._name, on_problem=self._say_problem
         )
         champion = LiveChampion(pipeline)
         await asyncio.to_thread(champion.follow)
-        publisher = open_publisher(stream)
+        publisher = open_publisher(stream) if stream.broker else None
+        sinks = await asyncio.to_thread(LiveDelivery, pipeline, self._read_block, self._say_problem)
         try:
             with (
                 Ledger.open(pipeline.ledger_url) as ledger,
                 WindowRun(pipeline) as closing,
                 WindowRun(pipeline) as alerting,
-                Deliverer(pipeline, self._read_block, patient=False) as deliverer,
             ):
-                await asyncio.to_thread(deliverer.open_channels)
+                sinks.start()
                 alerts = LiveAlerts(pipeline)
                 worker = await asyncio.to_thread(
                     StreamWorker, pipeline, ledger, champion, self._name, ordered=consumer.ordered
@@ -167,14 +173,19 @@ class StreamRun:
                     if outcome.problem and outcome.rows:
                         self._say_problem(f"rows are kept, and not scored: {outcome.problem}")
                     self._on_batch(outcome)
-                    if outcome.scored is not None and outcome.scored.alerted.any():
+                    if outcome.alerting is not None:
+                        alerts.add(outcome.alerting)
                         self._alerts_due.set()
+                    if outcome.scored is not None and sinks.takes_scores:
+                        await asyncio.to_thread(self._hand_over_scores, sinks, outcome.scored)
                     if outcome.letters:
                         await self._publish_letters(ledger, publisher)
 
                 await self._publish_letters(ledger, publisher)
+                if self._stop_asked:
+                    await consumer.stop()
                 ticking = asyncio.create_task(self._tick(closing, ledger, publisher, until_idle_s))
-                telling = asyncio.create_task(self._tell(alerts, alerting, deliverer))
+                telling = asyncio.create_task(self._tell(alerts, alerting, sinks))
                 reading = asyncio.create_task(consumer.run(handle))
                 try:
                     await asyncio.wait((ticking, telling, reading), return_when=asyncio.FIRST_COMPLETED)
@@ -187,9 +198,11 @@ class StreamRun:
                     if isinstance(result, BaseException):
                         raise result
                 await asyncio.to_thread(self._close_windows, closing)
-                await asyncio.to_thread(self._raise_and_deliver, alerts, alerting, deliverer)
+                await asyncio.to_thread(self._raise_alerts, alerts, alerting, sinks)
         finally:
-            await publisher.close()
+            await asyncio.to_thread(sinks.stop)
+            if publisher is not None:
+                await publisher.close()
             await asyncio.to_thread(champion.close)
         return self.progress
 
@@ -213,7 +226,7 @@ class StreamRun:
                 wait = min(2 * wait, _LONGEST_RETRY_S)
 
     async def _tick(
-        self, closing: WindowRun, ledger: Ledger, publisher: Publisher, until_idle_s: float | None
+        self, closing: WindowRun, ledger: Ledger, publisher: Publisher | None, until_idle_s: float | None
     ) -> None:
         assert self._consumer is not None
         while not await self._wait_for(self._ending, _TICK_S):
@@ -224,12 +237,12 @@ class StreamRun:
             if is_quiet and not sum(self.progress.lag.values()):
                 return
 
-    async def _tell(self, alerts: LiveAlerts, alerting: WindowRun, deliverer: Deliverer) -> None:
-        """Open alerts and deliver as soon as a row alerts, and once a tick what is due otherwise."""
+    async def _tell(self, alerts: LiveAlerts, alerting: WindowRun, sinks: LiveDelivery) -> None:
+        """Open alerts as soon as a row alerts, and wake the sinks."""
         while not self._ending.is_set():
             await self._wait_for(self._alerts_due, _TICK_S)
             self._alerts_due.clear()
-            await asyncio.to_thread(self._raise_and_deliver, alerts, alerting, deliverer)
+            await asyncio.to_thread(self._raise_alerts, alerts, alerting, sinks)
 
     @staticmethod
     async def _wait_for(event: asyncio.Event, seconds: float) -> bool:
@@ -238,22 +251,24 @@ class StreamRun:
             await asyncio.wait_for(event.wait(), seconds)
         return event.is_set()
 
-    def _raise_and_deliver(self, alerts: LiveAlerts, alerting: WindowRun, deliverer: Deliverer) -> None:
+    def _hand_over_scores(self, sinks: LiveDelivery, rows: EntryRows) -> None:
+        """Hand the scores of a batch over, by window; their windows are still open."""
+        table = build_scores(self.pipeline, rows)
+        windows = name_windows(table[str(self.pipeline.data.time)], self.pipeline.windows.score)
+        for window in dict.fromkeys(windows.tolist()):
+            sinks.hand_over(window, table[windows == window])
+
+    def _raise_alerts(self, alerts: LiveAlerts, alerting: WindowRun, sinks: LiveDelivery) -> None:
         try:
-            alerts.raise_due(alerting)
+            if alerts.raise_due(alerting):
+                sinks.wake()
+            if alerts.waiting:
+                self._alerts_due.set()
         except LeaseHeldError:  # they are being grouped, perhaps with a window that closes
             time.sleep(_LEASE_PAUSE_S)
             self._alerts_due.set()
         except PynomalyError as error:
             self._say_problem(f"alerts wait: {error}")
-        try:
-            results = deliverer.deliver_due()
-        except PynomalyError as error:
-            self._say_problem(f"nothing is delivered: {error}")
-            return
-        for item in results:
-            if item.error:
-                self._say_problem(f"{item.sink} has not received all {item.what}: {item.error}")
 
     def _close_windows(self, closing: WindowRun) -> None:
         try:
@@ -269,8 +284,10 @@ class StreamRun:
         if closed:
             self._on_closed(closed)
 
-    async def _publish_letters(self, ledger: Ledger, publisher: Publisher) -> None:
+    async def _publish_letters(self, ledger: Ledger, publisher: Publisher | None) -> None:
         """Publish the dead letters that are recorded and not yet in their topic."""
+        if publisher is None:
+            return
         log, name = ledger.stream, self.pipeline.name
         try:
             while letters := await asyncio.to_thread(log.list_letters, name, unpublished=True):

@@ -31,7 +31,7 @@ from pynomaly.records.ledger import Ledger, StreamEntry, StreamMovedError, Strea
 from pynomaly.records.registry.live_champion import LiveChampion
 from pynomaly.steps.streaming.dead_letters import build_letters
 from pynomaly.steps.streaming.entry_rows import EntryRows, pack_rows, unpack_rows
-from pynomaly.steps.streaming.live_scorer import score_live_rows
+from pynomaly.steps.streaming.live_scorer import AlertingRows, score_live_rows
 from pynomaly.steps.streaming.recent_keys import RecentKeys
 
 __all__ = ["BatchOutcome", "StreamWorker"]
@@ -49,8 +49,13 @@ class BatchOutcome:
         Messages; new rows; rows that came before and are left out; rows of closed windows; dead letters.
     scored : EntryRows or None
         Rows that were scored in this batch, in the order in which they came.
+    alerting : AlertingRows or None
+        Those of them that alert, with what they look back on.
     problem : str
         Why rows were not scored; "" if they were.
+    waits : float array of shape (k,)
+        Seconds from when each message was sent until its rows were recorded; of new messages whose time the
+        broker tells.
     """
 
     messages: int
@@ -59,8 +64,10 @@ class BatchOutcome:
     late: int = 0
     letters: int = 0
     scored: EntryRows | None = None
+    alerting: AlertingRows | None = None
     problem: str = ""
     left_out: Counter[str] = field(default_factory=Counter)
+    waits: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
 class StreamWorker:
@@ -118,15 +125,8 @@ class StreamWorker:
                 raise
         raise AssertionError("the last try returns or raises")
 
-    def _explanations_left(self, frame: pd.DataFrame) -> int:
-        """Return how many alerts of these rows may still be explained: so many in each window."""
-        keys = set(name_windows(frame[str(self._data.time)], self.pipeline.windows.score).tolist())
-        most = max((self._explained[key] for key in keys), default=0)
-        return max(0, self.pipeline.grouping.explained - most)
-
     def _restore(self) -> None:
         """Read back positions, columns, and the newest rows of each entity."""
-        self._explained: Counter[str] = Counter()
         self._is_stale = False
         self._positions = self._ledger.stream.read_positions(self.pipeline.name)
         self._decoder = MessageDecoder(self.pipeline.stream, self._data, self._kept.read_columns())
@@ -168,7 +168,7 @@ class StreamWorker:
         is_new = self._keys.find_new(frame)
         again = int((~is_new).sum())
         frame, owners = frame[is_new].reset_index(drop=True), owners[is_new]
-        entry, problem = self._score(frame, owners, fresh, letters)
+        entry, alerting, problem = self._score(frame, owners, fresh, letters)
         times = (
             entry.frame[str(self._data.time)] if len(entry.frame) else pd.Series(dtype="datetime64[us, UTC]")
         )
@@ -176,7 +176,6 @@ class StreamWorker:
         entries = [
             _build_entry(window, entry.take(windows == window)) for window in dict.fromkeys(windows.tolist())
         ]
-        explained = Counter(windows[[bool(item) for item in entry.carriers]].tolist())
         positions = self._find_positions(fresh, frame, owners)
         before = {item.part: self._find_offset(item.part) for item in positions}
         late = self._count_late(windows[entry.kept])
@@ -185,10 +184,18 @@ class StreamWorker:
         )
         self._positions |= {item.part: item for item in positions}
         self._keys.remember(frame)
-        self._explained += explained
         scored = entry.take(entry.versions > 0)
         return BatchOutcome(
-            len(messages), len(frame), again, late, len(letters), scored, problem, decoded.left_out
+            len(messages),
+            len(frame),
+            again,
+            late,
+            len(letters),
+            scored,
+            alerting,
+            problem,
+            decoded.left_out,
+            _measure_waits(fresh),
         )
 
     def _is_new(self, message: Message) -> bool:
@@ -242,15 +249,15 @@ class StreamWorker:
         owners: NDArray[np.int64],
         messages: Sequence[Message],
         letters: list[DeadLetter],
-    ) -> tuple[EntryRows, str]:
-        """Return the new rows, and those that waited, with their scores."""
+    ) -> tuple[EntryRows, AlertingRows | None, str]:
+        """Return the new rows, and those that waited, with their scores; and which of them alert."""
         first = self._tags
         tags = np.arange(first, first + len(frame))
         self._tags += len(frame)
         if self._history is None or not len(frame):
-            return _no_rows(frame), ""
+            return _no_rows(frame), None, ""
         ready = self._history.take(frame, tags)
-        live = score_live_rows(self.pipeline, self.champion, ready.frame, self._explanations_left(frame))
+        live = score_live_rows(self.pipeline, self.champion, ready.frame)
         for row, (rule, reason) in live.refused.items():
             if ready.tags[row] >= first:
                 letters.append(DeadLetter(messages[owners[ready.tags[row] - first]], rule, reason))
@@ -261,48 +268,39 @@ class StreamWorker:
         versions = np.zeros(len(frame), dtype=np.int64)
         versions[places] = live.versions[is_own]
         names = list(frame.columns)
-        carriers = np.full(len(ready.frame), "", dtype=object)
-        carriers[list(live.carriers)] = list(live.carriers.values())
-        own_carriers = np.full(len(frame), "", dtype=object)
-        own_carriers[places] = carriers[is_own]
         entry = EntryRows(
             pd.concat([frame, ready.frame.loc[waited, names]], ignore_index=True) if waited.any() else frame,
             pd.concat([scored, live.scored[waited]], ignore_index=True) if waited.any() else scored,
             np.concatenate([versions, live.versions[waited]]),
             np.concatenate([np.ones(len(frame), dtype=bool), np.zeros(int(waited.sum()), dtype=bool)]),
-            np.concatenate([own_carriers, carriers[waited]]),
+            np.full(len(frame) + int(waited.sum()), "", dtype=object),
         )
-        return entry, live.problem
+        return entry, live.find_alerting(ready.frame), live.problem
 
     def _find_positions(
         self, messages: Sequence[Message], frame: pd.DataFrame, owners: NDArray[np.int64]
     ) -> list[StreamPosition]:
         """Return how far the stream is read after these messages; by worker where nothing counts them."""
+        if not messages:
+            return []
+        names = [message.part or f"worker {self._name}" for message in messages]
+        codes, parts = pd.factorize(np.array(names, dtype=object))
         newest: dict[int, datetime] = {}
         if len(frame):
-            latest = frame[str(self._data.time)].groupby(owners).max()
+            latest = frame[str(self._data.time)].groupby(codes[owners]).max()
             newest = dict(zip(latest.index.tolist(), latest.dt.to_pydatetime(), strict=True))
-        positions: dict[str, StreamPosition] = {}
-        for place, message in enumerate(messages):
-            part = message.part or f"worker {self._name}"
-            before = positions.get(part, StreamPosition(part))
-            moments = [moment for moment in (before.newest, newest.get(place)) if moment is not None]
-            offsets = [each for each in (before.offset, message.offset) if self._ordered and each is not None]
-            positions[part] = StreamPosition(
-                part, max(offsets, default=None), max(moments, default=None), datetime.now(UTC)
-            )
-        return [
-            StreamPosition(
-                item.part,
-                item.offset if item.offset is not None else self._find_offset(item.part),
-                max(
-                    filter(None, (item.newest, getattr(self._positions.get(item.part), "newest", None))),
-                    default=None,
-                ),
-                item.at,
-            )
-            for item in positions.values()
-        ]
+        offsets: dict[int, int] = {}
+        if self._ordered:
+            for code, message in zip(codes.tolist(), messages, strict=True):
+                if message.offset is not None:
+                    offsets[code] = max(message.offset, offsets.get(code, message.offset))
+        positions = []
+        for code, part in enumerate(parts.tolist()):
+            before = self._positions.get(part, StreamPosition(part))
+            moments = [each for each in (before.newest, newest.get(code)) if each is not None]
+            at = max(moments, default=None)
+            positions.append(StreamPosition(part, offsets.get(code, before.offset), at, datetime.now(UTC)))
+        return positions
 
     def _count_late(self, windows: NDArray[np.object_]) -> int:
         """Return how many rows belong to windows that are scored already."""
@@ -311,6 +309,11 @@ class StreamWorker:
             if self._ledger.find_partition(self.pipeline.name, key) is not None:
                 late += count
         return late
+
+
+def _measure_waits(messages: Sequence[Message]) -> NDArray[np.float64]:
+    now = datetime.now(UTC).timestamp()
+    return np.array([now - message.sent.timestamp() for message in messages if message.sent is not None])
 
 
 def _no_rows(frame: pd.DataFrame) -> EntryRows:

@@ -177,7 +177,10 @@ def test_a_key_is_safe_in_every_place(pipeline: Callable[..., Pipeline]) -> None
     from pynomaly.steps.delivery.rows import list_score_rows
 
     machines = pipeline(days=1)
-    keys = list_score_rows(machines, "w1", make_scores(0, 7))["key"]
+    scores = make_scores(0, 9)
+    scores["machine"] = [*scores["machine"][:7], "x" * 5000 + "a", "x" * 5000 + "b"]
+    keys = list_score_rows(machines, "w1", scores)["key"]
     assert keys.is_unique
+    assert keys.str.len().max() < 400
     assert all(key.isascii() and key.isprintable() and " " not in key for key in keys)
     assert json.loads(json.dumps(list(keys))) == list(keys)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +13,7 @@ from pynomaly.records.ledger import Ledger
 from pynomaly.steps.alerting.raise_alerts import raise_alerts, read_alerts
 from pynomaly.steps.streaming.closing import keep_window_rows
 from pynomaly.steps.streaming.live_alerts import LiveAlerts
+from pynomaly.steps.streaming.worker import BatchOutcome
 from pynomaly.steps.window_run import WindowRun
 from tests.steps.streaming.conftest import LiveTable
 from tests.steps.streaming.test_closing import DAY, close, rows_of
@@ -20,9 +21,15 @@ from tests.steps.streaming.test_closing import DAY, close, rows_of
 HALF = Window(DAY.start, datetime(2026, 1, 20, 12, tzinfo=UTC))
 
 
-def raise_live(table: LiveTable, alerts: LiveAlerts) -> int:
+def raise_live(table: LiveTable, alerts: LiveAlerts, outcomes: Sequence[BatchOutcome] = ()) -> int:
+    for item in outcomes:
+        if item.alerting is not None:
+            alerts.add(item.alerting)
+    opened = 0
     with WindowRun(table.live) as run:
-        return sum(item.opened for item in alerts.raise_due(run))
+        while raised := alerts.raise_due(run):
+            opened += sum(item.opened for item in raised)
+    return opened
 
 
 def find_alerts(table: LiveTable) -> dict[str, Alert]:
@@ -43,17 +50,17 @@ def test_an_alert_opens_with_its_row_and_goes_on_when_the_window_closes(
         alerts={"policy": "quantile", "quantile": 0.1}, grouping={"needed": needed, "of": 2 * needed - 1}
     )
     alerts = LiveAlerts(table.live)
-    table.send(table.messages(rows_of(table, HALF)))
-    assert raise_live(table, alerts) > 0
+    outcomes = table.send(table.messages(rows_of(table, HALF)))
+    assert raise_live(table, alerts, outcomes) > 0
     at_noon = find_alerts(table)
     assert raise_live(table, alerts) == 0  # nothing new came
-    assert raise_live(table, LiveAlerts(table.live)) == 0  # after a start
+    again = LiveAlerts(table.live)
+    assert raise_live(table, again) == 0  # after a start
     if moved and needed == 1:
         with Ledger.open(table.live.ledger_url) as ledger:
             keep_window_rows(table.live, ledger, DAY, stays_open=True)
     rest = rows_of(table, Window(HALF.end, DAY.end))
-    table.send(table.messages(rest, first=len(rows_of(table, HALF))))
-    raise_live(table, alerts)
+    raise_live(table, alerts, table.send(table.messages(rest, first=len(rows_of(table, HALF)))))
     before = {name: describe(item) for name, item in find_alerts(table).items()}
     assert set(at_noon) <= set(before)
     assert close(table) == [DAY.key]
@@ -64,8 +71,7 @@ def test_an_alert_opens_with_its_row_and_goes_on_when_the_window_closes(
 
 def test_alerts_of_a_closed_window_are_those_of_batch(live_table: Callable[..., LiveTable]) -> None:
     table = live_table(alerts={"policy": "quantile", "quantile": 0.1})
-    table.send(table.messages(rows_of(table, DAY)))
-    raise_live(table, LiveAlerts(table.live))
+    raise_live(table, LiveAlerts(table.live), table.send(table.messages(rows_of(table, DAY))))
     close(table)
     with WindowRun(table.live) as run:
         assert raise_alerts(table.live, run) == ()

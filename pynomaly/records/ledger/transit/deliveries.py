@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Table, delete, func, select, text
+from sqlalchemy import ColumnElement, Select, Table, delete, func, select, text
 
 from pynomaly.records.ledger.answers import AlertEvent
 from pynomaly.records.ledger.database import Database
@@ -131,20 +132,13 @@ class Deliveries:
         since : datetime or None
             Windows scored before, and that start before, are not due; None: all are.
         """
-        received = (
-            (deliveries.c.pipeline == partitions.c.pipeline)
-            & (deliveries.c.subject == partitions.c.window)
-            & (deliveries.c.sink == channel.sink)
-            & (deliveries.c.what == channel.what)
-            & (deliveries.c.content == partitions.c.sha256)
-            & deliveries.c.delivered.is_not(None)
-        )
-        query = select(partitions).outerjoin(deliveries, received)
-        query = query.where(partitions.c.pipeline == channel.pipeline, deliveries.c.subject.is_(None))
-        if since is not None:
-            query = query.where((partitions.c.scored_at >= since) | (partitions.c.start >= since))
+        query = _select_due_windows(channel, since, partitions)
         rows = self._database.read_rows(query.order_by(partitions.c.start, partitions.c.scored_at))
         return tuple(map(as_partition, rows))
+
+    def count_due_windows(self, channel: Channel, since: datetime | None) -> int:
+        """Return the number of windows that :meth:`list_due_windows` returns."""
+        return int(self._database.read_rows(_select_due_windows(channel, since, func.count()))[0][0])
 
     def find_last_seq(self, what: str) -> int:
         """Return the largest position in the table of `what` below which no row can appear any more.
@@ -197,6 +191,23 @@ class Deliveries:
         query = select(func.min(table.c.seq)).where(table.c.pipeline == pipeline, table.c.at >= since)
         first = self._database.read_rows(query)[0][0]
         return int(first) - 1 if first is not None else self.find_last_seq(what)
+
+
+def _select_due_windows(channel: Channel, since: datetime | None, what: Any) -> Select[Any]:
+    """Return the query of `what` (columns or a count) over the windows that are due."""
+    received = (
+        (deliveries.c.pipeline == partitions.c.pipeline)
+        & (deliveries.c.subject == partitions.c.window)
+        & (deliveries.c.sink == channel.sink)
+        & (deliveries.c.what == channel.what)
+        & (deliveries.c.content == partitions.c.sha256)
+        & deliveries.c.delivered.is_not(None)
+    )
+    query = select(what).select_from(partitions.outerjoin(deliveries, received))
+    query = query.where(partitions.c.pipeline == channel.pipeline, deliveries.c.subject.is_(None))
+    if since is not None:
+        query = query.where((partitions.c.scored_at >= since) | (partitions.c.start >= since))
+    return query
 
 
 def _table_of(what: str) -> Table:

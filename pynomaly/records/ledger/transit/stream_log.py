@@ -221,6 +221,11 @@ class StreamLog:
         rows = self._database.read_rows(query.order_by(table.seq).limit(most))
         return tuple(StreamEntry(*row) for row in rows)
 
+    def add_entry(self, pipeline: str, entry: StreamEntry) -> None:
+        """Add what is known by now of rows that other entries hold."""
+        with self._database.begin_write() as connection:
+            connection.execute(insert(stream_entries).values(self._build_row(pipeline, entry)))
+
     def remove_entries(
         self, pipeline: str, window: str, numbers: Iterable[int], left: StreamEntry | None = None
     ) -> None:
