@@ -24,7 +24,7 @@ from pynomaly.steps.streaming.entry_rows import EntryRows, pack_rows, unpack_row
 from pynomaly.steps.streaming.watermark import find_watermark, is_over
 from pynomaly.steps.window_run import WindowRun
 
-__all__ = ["ClosedWindow", "close_due_windows", "keep_window_rows", "list_windows_over"]
+__all__ = ["ClosedWindow", "close_due_windows", "find_closed_until", "keep_window_rows", "list_windows_over"]
 
 MAX_ENTRIES = 500
 """Entries of a window in the ledger, above which their rows go into a file before it closes."""
@@ -62,6 +62,13 @@ def list_windows_over(pipeline: Pipeline, ledger: Ledger, now: datetime) -> tupl
         for window in windows
         if window is not None and is_over(pipeline, window, watermark, awake, now)
     )
+
+
+def find_closed_until(pipeline: Pipeline, ledger: Ledger, now: datetime) -> datetime:
+    """Return the moment up to which the windows of a stream are over."""
+    watermark, awake = find_watermark(pipeline, ledger.stream.read_positions(pipeline.name).values(), now)
+    wait = pipeline.stream.lateness + pipeline.data.series.delay
+    return (watermark if awake and watermark is not None else now) - wait
 
 
 def close_due_windows(

@@ -53,6 +53,9 @@ class BatchOutcome:
         Those of them that alert, with what they look back on.
     problem : str
         Why rows were not scored; "" if they were.
+    waits : float array of shape (k,)
+        Seconds from when each message was sent until its rows were recorded; of new messages whose time the
+        broker tells.
     """
 
     messages: int
@@ -64,6 +67,7 @@ class BatchOutcome:
     alerting: AlertingRows | None = None
     problem: str = ""
     left_out: Counter[str] = field(default_factory=Counter)
+    waits: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
 class StreamWorker:
@@ -183,7 +187,16 @@ class StreamWorker:
         self._keys.remember(frame)
         scored = entry.take(entry.versions > 0)
         return BatchOutcome(
-            len(messages), len(frame), again, late, len(letters), scored, alerting, problem, decoded.left_out
+            len(messages),
+            len(frame),
+            again,
+            late,
+            len(letters),
+            scored,
+            alerting,
+            problem,
+            decoded.left_out,
+            _measure_waits(fresh),
         )
 
     def _is_new(self, message: Message) -> bool:
@@ -297,6 +310,11 @@ class StreamWorker:
             if self._ledger.find_partition(self.pipeline.name, key) is not None:
                 late += count
         return late
+
+
+def _measure_waits(messages: Sequence[Message]) -> NDArray[np.float64]:
+    now = datetime.now(UTC).timestamp()
+    return np.array([now - message.sent.timestamp() for message in messages if message.sent is not None])
 
 
 def _no_rows(frame: pd.DataFrame) -> EntryRows:
