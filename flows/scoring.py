@@ -11,7 +11,7 @@ from flows.run_moment import format_run_name, resolve_run_moment
 from pynomaly.config import load_pipeline
 from pynomaly.errors import QualityError, WindowError
 from pynomaly.steps.window_run import WindowRun
-from tasks import alerting, scoring
+from tasks import alerting, scoring, streaming
 
 __all__ = ["score"]
 
@@ -37,7 +37,10 @@ def score(
     """
     pipeline = load_pipeline(config)
     with guard_run(pipeline, "" if start else "score"), WindowRun(pipeline) as run:
-        due = scoring.find_due_windows(pipeline, resolve_run_moment(pipeline, as_of), start, end)
+        moment = resolve_run_moment(pipeline, as_of)
+        if pipeline.data.source == "stream":
+            moment = streaming.close_stream_windows(pipeline, run, moment)
+        due = scoring.find_due_windows(pipeline, moment, start, end)
         scored_windows, empty_messages, blocked_messages = [], [], []
         for window in due.windows:
             try:

@@ -20,6 +20,7 @@ from flows.operations import backfill, drill, prune, reconcile
 from flows.promotion import approve, policy, reject, rollback
 from flows.reporting import report
 from flows.scoring import score
+from flows.streaming import stream
 from flows.training import recalibrate, retrain, search, train
 from pynomaly.config import Pipeline, load_pipeline
 from pynomaly.errors import ConfigError
@@ -55,7 +56,7 @@ def make_deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
             schedule=Cron(cron, timezone=schedule.timezone) if cron else None,
             tags=["pynomaly", pipeline.name],
             description=f"{(flow.description or flow.name).split(chr(10))[0]} Pipeline: {pipeline.name}.",
-            concurrency_limit=1,
+            concurrency_limit=options.pop("at_once", 1),
             **options,
         )
         return deployment
@@ -71,7 +72,9 @@ def make_deployments(pipeline: Pipeline) -> list[RunnerDeployment]:
             "as_of": "{{ event.payload.as_of }}",
         },
     )
+    live = [deploy(stream, schedule.stream, at_once=2)] if pipeline.stream.broker else []
     return [
+        *live,
         deploy(train, schedule.train),
         deploy(score, schedule.score),
         deploy(monitor, schedule.monitor),

@@ -41,7 +41,13 @@ def serve(
     from pynomaly.serving.web import run_server
 
     typer.echo(f"{pipeline.name} on http://{host}:{port}/docs; Ctrl-C stops it", err=True)
-    run_server(pipeline, host, port, token)
+    if not pipeline.serving.record:
+        run_server(pipeline, host, port, token)
+        return
+    from pynomaly.steps.streaming.served_rows import ServedRows
+
+    with ServedRows(pipeline, lambda text: typer.echo(f"{pipeline.name}: {text}", err=True)) as rows:
+        run_server(pipeline, host, port, token, rows.record)
 
 
 @command(

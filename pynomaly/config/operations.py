@@ -44,6 +44,7 @@ class Schedule(Settings):
     timezone: str = Field("UTC", description="zone the schedules are read in")
     train: str = Field("", description="a training; empty: only on request")
     score: str = Field("5 * * * *", description="the windows that are due")
+    stream: str = Field("0 * * * *", description="a worker of the stream, for an hour and a minute")
     monitor: str = Field("20 2 * * *", description="a verdict on the newest window")
     reconcile: str = Field(
         "*/15 * * * *", description="cleans up after dead processes, delivers messages, detects missed runs"
@@ -64,7 +65,7 @@ class Schedule(Settings):
             raise ValueError(f"{value!r} is not an IANA time zone; write one like 'UTC' or 'Europe/Berlin'")
         return value
 
-    @field_validator("train", "score", "monitor", "reconcile", "drill", "prune")
+    @field_validator("train", "score", "stream", "monitor", "reconcile", "drill", "prune")
     @classmethod
     def _is_cron(cls, value: str) -> str:
         return check_cron(value)

@@ -134,6 +134,11 @@ class Pipeline(Settings):
                 "rows are kept under data.path by data.source: stream"
             )
         if self.data.source != "stream":
+            if self.serving.record:
+                raise ValueError(
+                    f"serving.record needs data.source: stream, and it is {self.data.source!r}: rows that "
+                    "are served are no rows of that source"
+                )
             return self
         if self.data.time is None:
             raise ValueError("data.source: stream needs data.time: rows belong to the window of their time")

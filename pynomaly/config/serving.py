@@ -21,6 +21,10 @@ class Serving(Settings):
     max_rows: int = Field(10_000, ge=1, le=1_000_000, description="most rows in one request")
     max_megabytes: float = Field(32.0, gt=0, le=1024, description="largest body of a request")
 
+    record: bool = Field(
+        False, description="whether rows are kept and watched like those of a stream (data.source: stream)"
+    )
+
     @field_validator("refresh")
     @classmethod
     def _not_at_once(cls, value: timedelta) -> timedelta:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -29,12 +29,15 @@ from starlette.concurrency import run_in_threadpool
 from swagger_ui_bundle import swagger_ui_path
 
 from pynomaly.config import Pipeline
-from pynomaly.errors import PynomalyError, RequestError
+from pynomaly.errors import PynomalyError, RecordError, RequestError
 from pynomaly.records.registry.live_champion import LiveChampion, ServedModel
 from pynomaly.serving.openapi import build_openapi
 from pynomaly.serving.rows import RowSchema, build_frame, collect_reasons, format_rows, parse_request
 
 __all__ = ["create_app", "run_server"]
+
+RowRecorder = Callable[[Sequence[Mapping[str, Any]]], None]
+"""Records the rows of a request."""
 
 _OPEN_PATHS = ("/health", "/metrics", "/docs", "/openapi.json", "/static")
 """Paths that need no token: they show columns and counters, but no scores."""
@@ -76,7 +79,10 @@ class _RequestRejection(Exception):
 
 
 def create_app(  # nosec B107  # an empty token turns the check off
-    pipeline: Pipeline, token: str = "", live: LiveChampion | None = None
+    pipeline: Pipeline,
+    token: str = "",
+    live: LiveChampion | None = None,
+    record: RowRecorder | None = None,
 ) -> FastAPI:
     """Create the application; it refreshes the champion while it runs.
 
@@ -87,6 +93,8 @@ def create_app(  # nosec B107  # an empty token turns the check off
         Token that a client must send as ``Authorization: Bearer``; empty for no check.
     live : LiveChampion, optional
         A champion that the caller refreshes and closes.
+    record : callable, optional
+        Records the rows of a request before it is answered; RecordError if it cannot.
     """
     champion = live or LiveChampion(pipeline)
     figures = _ServerMetrics()
@@ -123,7 +131,7 @@ def create_app(  # nosec B107  # an empty token turns the check off
     async def score(request: Request) -> Response:
         body = await _read_body(request, int(pipeline.serving.max_megabytes * 1e6))
         served = _require_champion(champion)
-        rows = await run_in_threadpool(_score_body, pipeline, served, body)
+        rows = await run_in_threadpool(_score_body, pipeline, served, body, record)
         figures.rows.inc(len(rows))
         figures.alerts.inc(sum(row["is_anomaly"] for row in rows))
         return _json_response({"model": served.ref.name, "version": served.ref.version, "rows": rows})
@@ -206,15 +214,21 @@ def _require_champion(live: LiveChampion) -> ServedModel:
     return live.served
 
 
-def _score_body(pipeline: Pipeline, served: ServedModel, body: bytes) -> list[dict[str, Any]]:
+def _score_body(
+    pipeline: Pipeline, served: ServedModel, body: bytes, record: RowRecorder | None
+) -> list[dict[str, Any]]:
     try:
         request = parse_request(body, pipeline.serving.max_rows)
         frame = build_frame(request, RowSchema.of(served.bundle, pipeline.data), pipeline.data)
         scored = served.bundle.score(frame)
         reasons = collect_reasons(served.bundle, frame, scored, request.reasons) if request.reasons else None
+        if record is not None:
+            record(request.rows)
         return format_rows(scored, reasons)
     except RequestError as error:
         raise _RequestRejection(error.status, str(error), error.place) from None
+    except RecordError as error:
+        raise _RequestRejection(503, str(error)) from None
     except PynomalyError as error:
         raise _RequestRejection(422, str(error), ("rows",)) from None
 
@@ -227,8 +241,11 @@ def _error_response(status: int, message: str, place: tuple[str | int, ...]) -> 
     return _json_response({"detail": [{"loc": list(place), "msg": message}]}, status)
 
 
-def run_server(pipeline: Pipeline, host: str, port: int, token: str) -> None:
-    """Serve until interrupted."""
+def run_server(
+    pipeline: Pipeline, host: str, port: int, token: str, record: RowRecorder | None = None
+) -> None:
+    """Serve until interrupted; `record` as in :func:`create_app`."""
     import uvicorn
 
-    uvicorn.run(create_app(pipeline, token), host=host, port=port, log_level="warning", access_log=False)
+    app = create_app(pipeline, token, record=record)
+    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)

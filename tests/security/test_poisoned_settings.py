@@ -114,6 +114,16 @@ def test_a_pipeline_has_a_plain_name(name: str, tmp_path: Path) -> None:
 
 BLOCKS: dict[str, dict[str, Any]] = {
     "a notify target called a path": {"notify": {"targets": [{"name": "../x", "url_env": "X"}]}},
+    "a sink called a path": {"sinks": [{"name": "../x", "kind": "parquet", "folder": "x"}]},
+    "a sink with a password in the file": {
+        "sinks": [{"name": "x", "kind": "parquet", "folder": "s3://me:secret@bucket"}]
+    },
+    "a sink whose variable is an address": {
+        "sinks": [{"name": "x", "kind": "sql", "address_env": "postgresql://me:secret@host/x"}]
+    },
+    "a prefix that is no name": {
+        "sinks": [{"name": "x", "kind": "sql", "address_env": "X", "prefix": "x; DROP TABLE y"}]
+    },
     "an address in the file": {"notify": {"targets": [{"name": "x", "url_env": "json://me:secret@host"}]}},
     "a database URL in the file": {
         "data": {"source": "sql", "connection": "postgresql://me:secret@host/x", "query": "select 1"}
@@ -131,7 +141,7 @@ def test_settings_reach_no_further_than_their_keys(case: str, tmp_path: Path) ->
     file = tmp_path / "p.yaml"
     settings: dict[Any, Any] = make_small_settings()
     for name, block in BLOCKS[case].items():
-        settings[name] = {**settings.get(name, {}), **block}
+        settings[name] = {**settings.get(name, {}), **block} if isinstance(block, dict) else block
     file.write_text(yaml.safe_dump(settings))
     with pytest.raises(ConfigError) as refused:
         load_pipeline(file)

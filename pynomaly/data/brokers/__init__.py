@@ -1,17 +1,17 @@
 """Message brokers: batches of messages from one topic, and messages to others, for every kind in one shape.
 
-Each kind in ``pynomaly.config.BROKERS`` is a module of its name, over FastStream: it makes the connection
-by the broker's address; batches are read through the client of that connection, as FastStream has no
-batches that are acknowledged after the handler for all kinds, swallows what a handler raises, and does not
-take over what a killed reader of Redis left. Messages stay bytes: whatever other programs send arrives
-unchanged, and nothing is decoded here.
+Each kind in ``pynomaly.config.BROKERS`` is a module of its name. FastStream connects Redis, RabbitMQ and
+MQTT by their address, and the clients of these connections read: its own subscribers swallow what a handler
+raises, acknowledge no batch after the handler in all kinds, and do not take over what a killed reader of
+Redis left. For Kafka and NATS their clients are used alone; why stands in these modules. Messages stay
+bytes: whatever other programs send arrives unchanged, and nothing is decoded here.
 
 What all kinds keep: a message is acknowledged only after the handler returned, so that it comes at least
 once whatever is killed; at most ``stream.max_rows`` messages, or about 64 MiB, are in a batch; a broker
 that goes away is tried again. What they differ in is in ``docs/brokers.md``.
 
-Called by `streams`, `steps.streaming` and `records.sinks`. May import the modules of `data` and the wings
-below `data`.
+Called by `streams`, `steps.operations`, `steps.streaming` and `records.sinks`. May import the modules of
+`data` and the wings below `data`.
 """
 
 from __future__ import annotations

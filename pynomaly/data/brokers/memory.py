@@ -186,7 +186,7 @@ class MemoryPublisher:
                         f"{topic}/{number % len(target.parts)}",
                         len(part),
                         message.key.encode() or None,
-                        message.headers.get("ce_id", ""),
+                        message.id,
                         now,
                     )
                 )

@@ -48,12 +48,18 @@ class Outgoing:
     body : bytes
         What is sent, unchanged.
     key : str
-        Messages of one key keep their order, where the broker has parts; the id by which one that knows ids
-        drops a message sent twice (``Nats-Msg-Id``, ``message_id``).
+        Messages of one key keep their order, where the broker has parts.
     headers : mapping of str to str
-        Sent beside the body where the broker can.
+        Sent beside the body where the broker can. Header ``ce_id`` names the message: by it NATS drops one
+        that was sent twice within its window, and receivers elsewhere can (``message_id`` of RabbitMQ,
+        field ``id`` in Redis).
     """
 
     body: bytes
     key: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Name of the message; empty for none."""
+        return self.headers.get("ce_id", "")

@@ -285,8 +285,8 @@ def _pack(message: Outgoing) -> dict[str, bytes | str]:
         fields["key"] = message.key
     if message.headers:
         fields["headers"] = orjson.dumps(dict(message.headers))
-        if name := message.headers.get("ce_id"):
-            fields["id"] = name
+    if message.id:
+        fields["id"] = message.id
     return fields
 
 

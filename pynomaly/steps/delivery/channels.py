@@ -136,14 +136,16 @@ class DueParts:
             self._note_unreadable(error)
             return
         state = self._deliveries.find_state(_channel_of(cursor), partition.window)
-        if state is not None and len(rows) == state.position and state.content == _spell_sum(_sum_rows(rows)):
+        is_live = state is not None and state.content.startswith(_LIVE) and len(rows) == state.position
+        if state is not None and is_live and state.content == _spell_sum(_sum_rows(rows)):
             # All of them were handed over while the window was open.
             now = self._deliveries.now
             self._deliveries.put_state(replace(state, content=partition.sha256, delivered=now))
             return
         total = len(rows)
         size = total if SINKS[self._sink.kind].takes_windows_whole else self._sink.batch
-        first = min(state.position, total) if state and state.content == partition.sha256 else 0
+        first = state.position if state and state.content == partition.sha256 else 0
+        first = first if first < total else 0  # the sink was given other rows of it: `only_alerts` changed
         for place in range(first, total, max(size, 1)) if total else (0,):
             part = rows.iloc[place : place + size].reset_index(drop=True)
             yield Part(cursor.pipeline, cursor.what, partition.window, partition.sha256, part, place, total)

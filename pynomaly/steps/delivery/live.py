@@ -16,7 +16,6 @@ from types import TracebackType
 import pandas as pd
 
 from pynomaly.config import Pipeline, Sink
-from pynomaly.errors import RecordError
 from pynomaly.steps.delivery.deliverer import ChannelResult, Deliverer, takes_live_scores
 from pynomaly.steps.delivery.open_sinks import BlockReader, refuse_block
 
@@ -125,8 +124,8 @@ class LiveDelivery:
                     self._note(self._deliverer.deliver_scores(sink, *batches.popleft()))
                 for result in self._deliverer.deliver_to_sink(sink):
                     self._note(result)
-            except RecordError as error:  # the ledger does not answer: the next look tries again
-                self._note(ChannelResult(sink.name, "anything", error=str(error)))
+            except Exception as error:  # the ledger does not answer, or worse: the next look tries again
+                self._note(ChannelResult(sink.name, "records", error=f"{type(error).__name__}: {error}"))
             if stopping:
                 return
 

@@ -64,6 +64,7 @@ class Receivers:
         self._read_block, self._patient, self._pause = read_block, patient, pause
         self._receivers: dict[str, Receiver] = {}
         self._secrets: dict[str, tuple[str, ...]] = {}
+        self._failed: set[str] = set()
 
     def close(self) -> None:
         """Close what is open."""
@@ -71,7 +72,8 @@ class Receivers:
             receiver.close()
 
     def hand_over(self, sink: Sink, part: Part) -> None:
-        """Hand a part over, patiently or once; errors are those of :meth:`Receiver.deliver`."""
+        """Hand a part over, patiently, or once if the sink failed before; errors are those of `deliver`."""
+        most = sink.retry.attempts if self._patient and sink.name not in self._failed else 1
         attempt = 0
         while True:
             attempt += 1
@@ -79,10 +81,12 @@ class Receivers:
                 receiver = self.open(sink)
                 with _translate_unknown():
                     receiver.deliver(part)
+                self._failed.discard(sink.name)
                 return
             except ReceiverError as error:
                 wait = self.next_pause(sink, attempt, error)
-                if not self._patient or attempt >= sink.retry.attempts or wait > sink.retry.longest:
+                if attempt >= most or wait > sink.retry.longest:
+                    self._failed.add(sink.name)
                     raise
                 self._pause(wait.total_seconds())
 

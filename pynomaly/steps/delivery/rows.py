@@ -16,6 +16,7 @@ import pandas as pd
 from pynomaly.config import Pipeline
 from pynomaly.judging.alerts.alert import Alert, build_alert
 from pynomaly.records.ledger import AlertEvent, Decision
+from pynomaly.records.sinks.content.cells import list_records
 from pynomaly.records.sinks.content.columns import conform_rows
 from pynomaly.steps.alerting.alert_rows import read_entities
 
@@ -57,9 +58,9 @@ def list_score_rows(pipeline: Pipeline, window: str, scores: pd.DataFrame) -> pd
 
 
 def _name_scores(rows: pd.DataFrame, numbers: pd.Series[Any]) -> list[str]:
-    moments = rows["time"].dt.strftime("%Y%m%dT%H%M%S.%fZ").astype(object)
+    moments = pd.Series([cell["time"] for cell in list_records(rows[["time"]])], dtype=object)
     places = numbers.reset_index(drop=True).map("row:{}".format)
-    moments = moments.where(rows["time"].notna(), places)
+    moments = moments.where(moments.notna(), places)
     entities = rows["entity"].map({name: _spell_entity(str(name)) for name in rows["entity"].unique()})
     again = pd.DataFrame({"entity": entities, "time": moments}).groupby(["entity", "time"]).cumcount()
     return [

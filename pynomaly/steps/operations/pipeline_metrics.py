@@ -40,6 +40,11 @@ GAUGES: dict[str, tuple[tuple[str, ...], str]] = {
     "messages_waiting": ((), "Messages that no target has accepted yet"),
     "deliveries_waiting": (("sink", "what"), "Windows, events or decisions that a sink has yet to receive"),
     "dead_letters": (("sink", "what"), "Parts that a sink refused, or did not take for too long"),
+    "stream_newest_timestamp_seconds": (("part",), "Newest time of the rows of a part of the stream"),
+    "stream_read_timestamp_seconds": (("part",), "When a message of that part was last recorded"),
+    "stream_open_rows": ((), "Rows recorded whose window is open"),
+    "stream_open_windows": ((), "Windows with such rows"),
+    "stream_dead_letters": (("rule",), "Messages and rows kept that could not be used"),
     "leases": (("kind", "held"), "Leases, by what they guard; held 0: expired and not yet taken over"),
     "decisions_total": (("kind", "outcome"), "Decisions in the ledger"),
 }
@@ -88,6 +93,7 @@ def measure_pipeline(pipeline: Pipeline, now: datetime) -> tuple[PipelineMetric,
             *_measure_window(ledger, pipeline.name),
             *_measure_waiting(ledger, pipeline.name, now),
             *_measure_sinks(pipeline),
+            *_measure_stream(ledger, pipeline.name),
         )
 
 
@@ -96,6 +102,20 @@ def _measure_sinks(pipeline: Pipeline) -> Iterator[PipelineMetric]:
         labels = (item["sink"], item["what"])
         yield PipelineMetric("deliveries_waiting", labels, float(item["due"] or 0))
         yield PipelineMetric("dead_letters", labels, float(item["dead"]))
+
+
+def _measure_stream(ledger: Ledger, name: str) -> Iterator[PipelineMetric]:
+    for part, position in ledger.stream.read_positions(name).items():
+        if position.newest is not None:
+            yield PipelineMetric("stream_newest_timestamp_seconds", (part,), position.newest.timestamp())
+        if position.at is not None:
+            yield PipelineMetric("stream_read_timestamp_seconds", (part,), position.at.timestamp())
+    windows = ledger.stream.list_open_windows(name)
+    if windows:
+        yield PipelineMetric("stream_open_rows", (), float(sum(item.rows for item in windows)))
+        yield PipelineMetric("stream_open_windows", (), float(len(windows)))
+    for rule, count in sorted(ledger.stream.count_letters(name).items()):
+        yield PipelineMetric("stream_dead_letters", (rule,), float(count))
 
 
 def _measure_champion(ledger: Ledger, name: str) -> Iterator[PipelineMetric]:

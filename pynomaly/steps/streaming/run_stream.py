@@ -103,6 +103,9 @@ class StreamRun:
         Is given what became of every batch.
     read_block : callable
         Returns what a Prefect block holds, for sinks that name one.
+    consumer : Consumer, optional
+        What gives messages, in place of a consumer of the broker; without a broker, dead letters stay in the
+        ledger.
 
     Raises
     ------
@@ -119,13 +122,14 @@ class StreamRun:
         on_closed: Callable[[Sequence[ClosedWindow]], None] = lambda windows: None,
         on_batch: Callable[[BatchOutcome], None] = lambda outcome: None,
         read_block: BlockReader = refuse_block,
+        consumer: Consumer | None = None,
     ) -> None:
-        if not pipeline.stream.broker:
+        if not pipeline.stream.broker and consumer is None:
             raise ConfigError(f"{pipeline.name} reads no stream; set data.source: stream and stream.broker")
         self.pipeline, self.progress = pipeline, StreamProgress()
         self._name = name
         self._on_problem, self._on_closed, self._on_batch = on_problem, on_closed, on_batch
-        self._consumer: Consumer | None = None
+        self._consumer = consumer
         self._stop_asked = False
         self._last_work = time.monotonic()
         self._alerts_due, self._ending = asyncio.Event(), asyncio.Event()
@@ -143,12 +147,12 @@ class StreamRun:
         """
         pipeline, stream = self.pipeline, self.pipeline.stream
         group = stream.group or f"pynomaly-{pipeline.name}"
-        self._consumer = consumer = open_consumer(
+        self._consumer = consumer = self._consumer or open_consumer(
             stream, group, name=self._name, on_problem=self._say_problem
         )
         champion = LiveChampion(pipeline)
         await asyncio.to_thread(champion.follow)
-        publisher = open_publisher(stream)
+        publisher = open_publisher(stream) if stream.broker else None
         sinks = await asyncio.to_thread(LiveDelivery, pipeline, self._read_block, self._say_problem)
         try:
             with (
@@ -178,6 +182,8 @@ class StreamRun:
                         await self._publish_letters(ledger, publisher)
 
                 await self._publish_letters(ledger, publisher)
+                if self._stop_asked:
+                    await consumer.stop()
                 ticking = asyncio.create_task(self._tick(closing, ledger, publisher, until_idle_s))
                 telling = asyncio.create_task(self._tell(alerts, alerting, sinks))
                 reading = asyncio.create_task(consumer.run(handle))
@@ -195,7 +201,8 @@ class StreamRun:
                 await asyncio.to_thread(self._raise_alerts, alerts, alerting, sinks)
         finally:
             await asyncio.to_thread(sinks.stop)
-            await publisher.close()
+            if publisher is not None:
+                await publisher.close()
             await asyncio.to_thread(champion.close)
         return self.progress
 
@@ -219,7 +226,7 @@ class StreamRun:
                 wait = min(2 * wait, _LONGEST_RETRY_S)
 
     async def _tick(
-        self, closing: WindowRun, ledger: Ledger, publisher: Publisher, until_idle_s: float | None
+        self, closing: WindowRun, ledger: Ledger, publisher: Publisher | None, until_idle_s: float | None
     ) -> None:
         assert self._consumer is not None
         while not await self._wait_for(self._ending, _TICK_S):
@@ -271,14 +278,16 @@ class StreamRun:
             self._say_problem(f"no window could be closed: {error}")
             return
         for item in closed:
-            self.progress.windows.append(item.window)
             if item.problem:
                 self._say_problem(f"{item.window}: {item.problem}")
-        if closed:
+        if closed := tuple(item for item in closed if not item.stays_open):
+            self.progress.windows += [item.window for item in closed]
             self._on_closed(closed)
 
-    async def _publish_letters(self, ledger: Ledger, publisher: Publisher) -> None:
+    async def _publish_letters(self, ledger: Ledger, publisher: Publisher | None) -> None:
         """Publish the dead letters that are recorded and not yet in their topic."""
+        if publisher is None:
+            return
         log, name = ledger.stream, self.pipeline.name
         try:
             while letters := await asyncio.to_thread(log.list_letters, name, unpublished=True):

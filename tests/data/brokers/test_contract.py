@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import pytest
 from pynomaly.config import Stream
 from pynomaly.data.brokers import (
     BlockingPublisher,
+    Consumer,
     Message,
     Outgoing,
     open_consumer,
@@ -39,9 +41,18 @@ async def publish(broker: BrokerServer, topic: str, messages: Sequence[Outgoing]
         await publisher.close()
 
 
-async def collect(stream: Stream, count: int, group: str = "g", name: str = "w") -> list[list[Message]]:
+def make_consumer(stream: Stream, group: str = "g", **options: Any) -> Consumer:
+    """Returns a consumer of a group of this topic alone, under the name of the one before it.
+
+    In Kafka it has none: of a name that comes again the mock cluster makes two members.
+    """
+    name = "" if stream.broker == "kafka" else "w"
+    return open_consumer(stream, f"{stream.topic}-{group}", name=name, **options)
+
+
+async def collect(stream: Stream, count: int, group: str = "g") -> list[list[Message]]:
     """Returns the batches until `count` messages."""
-    consumer = open_consumer(stream, group, name=name)
+    consumer = make_consumer(stream, group)
     batches: list[list[Message]] = []
 
     async def handle(batch: Sequence[Message]) -> None:
@@ -109,7 +120,7 @@ def test_what_a_handler_failed_at_comes_again(broker, topic):
         await join_group(broker, topic)
         await publish(broker, topic, number_bodies(120))
         with pytest.raises(HandlerFailedError):
-            await asyncio.wait_for(open_consumer(stream, "g", name="w").run(handle), _PATIENCE)
+            await asyncio.wait_for(make_consumer(stream).run(handle), _PATIENCE)
         return flatten(await collect(stream, 120 - len(handled)))
 
     left = asyncio.run(check())
@@ -186,20 +197,17 @@ async def publish_with(stream: Stream) -> None:
 def test_a_broker_that_is_not_there_is_one_message(broker):
     if broker.kind == "memory":
         pytest.skip("memory: it is always there")
-    stream = Stream(broker=broker.kind, topic="any", address=broker.address.replace(port_of(broker), ":1"))
+    nowhere = re.sub(r":\d+.*", ":1", broker.address)
+    stream = Stream(broker=broker.kind, topic="any", address=nowhere)
     with pytest.raises(BrokerError, match=r"does not answer.*stream\.address"):
         asyncio.run(collect(stream, 1))
     with pytest.raises(BrokerError, match=r"does not answer.*stream\.address"):
         asyncio.run(publish_with(stream))
 
 
-def port_of(broker: BrokerServer) -> str:
-    return ":" + broker.address.rpartition(":")[2].strip("/")
-
-
 def test_the_lag_counts_what_is_not_acknowledged(broker, topic):
     stream = broker.make_stream(topic, max_rows=10)
-    consumer = open_consumer(stream, "g", name="w")
+    consumer = make_consumer(stream)
 
     async def check():
         await join_group(broker, topic)
@@ -240,7 +248,7 @@ def consume_and_hang(stream: Stream, handled: Connection) -> None:
             if batches == 2:
                 await asyncio.Event().wait()
 
-        await open_consumer(stream, "g", name="w").run(handle)
+        await make_consumer(stream).run(handle)
 
     asyncio.run(consume())
 
@@ -271,23 +279,24 @@ def test_a_broker_that_is_restarted_in_the_middle_is_said_and_loses_nothing(brok
     if not broker.command:
         pytest.skip(f"{broker.kind}: it is no process of its own here")
     problems: list[str] = []
-    consumer = open_consumer(
-        broker.make_stream(topic, max_rows=20), "g", name="w", on_problem=problems.append
-    )
+    consumer = make_consumer(broker.make_stream(topic, max_rows=20), on_problem=problems.append)
     numbers: set[int] = set()
 
     async def check():
         await join_group(broker, topic)
         await publish(broker, topic, number_bodies(100))
-        restarted = False
+        left = ["restart", "publish"]
 
         async def handle(batch: Sequence[Message]) -> None:
-            nonlocal restarted
             numbers.update(int(message.body) for message in batch)
-            if not restarted and len(numbers) >= 40:
-                restarted = True
+            if left[0] == "restart" and len(numbers) >= 40:
+                left.pop(0)
                 broker.stop()
                 broker.start()
+                if broker.kind == "mqtt":
+                    return  # Mosquitto 2.0 restores a session without the subscriptions that it shares
+            if left[0] == "publish":
+                left[0] = "nothing"
                 await publish(broker, topic, number_bodies(50, first=100))
             if len(numbers) == 150:
                 await consumer.stop()
@@ -304,6 +313,6 @@ async def join_group(broker: BrokerServer, topic: str, group: str = "g") -> None
     """MQTT keeps messages only for those who have subscribed before."""
     if broker.kind != "mqtt":
         return
-    consumer: Any = open_consumer(broker.make_stream(topic), group, name="w")
+    consumer: Any = make_consumer(broker.make_stream(topic), group)
     await consumer.stop()
     await consumer.run(None)

@@ -137,7 +137,7 @@ def test_a_receiver_that_is_down_gets_all_of_it_later_and_once(owner, hook: Rece
     write_alert(machines, "one")
     hook.answer = lambda asked: Reply(503)
     results = deliver(machines)
-    assert len(hook.asked) == 2 * 2  # two channels, two attempts
+    assert len(hook.asked) == 2 + 1  # two attempts, and one for the next channel of a sink that failed
     assert "127.0.0.1" in results["ops", "scores"].error
     assert "topsecretpath" not in results["ops", "scores"].error
     assert results["ops", "scores"].due == 1
@@ -265,3 +265,13 @@ def test_the_live_path_keeps_its_receivers_open(owner, hook: Receiving) -> None:
             (result,) = deliverer.deliver_due()
             assert result.rows == 2
     assert len(hook.asked) == 3
+
+
+def test_a_sink_that_is_given_other_rows_from_now_on_goes_on(pipeline, hook: Receiving) -> None:
+    machines = pipeline(days=1, sinks=[make_sink(what=["scores"], batch=4, since="all")])
+    write_window(machines, 0)
+    hook.answer = lambda asked: Reply(200 if len(hook.asked) < 2 else 503)
+    deliver(machines)
+    hook.answer = lambda asked: Reply()
+    fewer = pipeline(days=1, sinks=[make_sink(what=["scores"], batch=4, since="all", only_alerts=True)])
+    assert deliver(fewer)["ops", "scores"].due == 0

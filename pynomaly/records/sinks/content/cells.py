@@ -26,10 +26,22 @@ def hash_record(record: dict[str, Any]) -> bytes:
 
 
 def _plain_column(cells: pd.Series[Any]) -> list[Any]:
-    if isinstance(cells.dtype, pd.DatetimeTZDtype):
-        texts = cells.dt.tz_convert("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        return [text if isinstance(text, str) else None for text in texts.astype(object)]
-    return [plain_cell(value) for value in cells.astype(object)]
+    """Return a column as plain values; those of the types that sinks receive all at once."""
+    kind = cells.dtype
+    if isinstance(kind, pd.DatetimeTZDtype):
+        moments = cells.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+        texts = np.datetime_as_string(moments, unit="us").tolist()
+        return [None if text == "NaT" else f"{text}Z" for text in texts]
+    if kind == np.dtype(bool):
+        return list(cells.to_numpy().tolist())
+    if kind == np.float64:
+        numbers = cells.to_numpy()
+        plain: list[Any] = numbers.tolist()
+        for place in np.flatnonzero(~np.isfinite(numbers)):
+            plain[place] = None
+        return plain
+    values = cells.astype(object).tolist()
+    return values if all(type(value) is str for value in values) else [plain_cell(value) for value in values]
 
 
 def plain_cell(value: Any) -> Any:
