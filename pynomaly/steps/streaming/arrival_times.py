@@ -40,7 +40,7 @@ def refuse_times(
         Aware.
     """
     ahead = times > pd.Timestamp(now + stream.ahead)
-    reasons = {
+    reasons: dict[Any, tuple[str, str]] = {
         row: (
             "ahead",
             f"its time {moment.isoformat()} lies more than stream.ahead after now; a clock is wrong",

@@ -287,10 +287,12 @@ class StreamRun:
 
     async def _publish_letters(self, ledger: Ledger, publisher: Publisher | None) -> None:
         """Publish the dead letters that are recorded and not yet in their topic; one worker at a time."""
+        if publisher is None:
+            return
         log, name = ledger.stream, self.pipeline.name
         try:
             async with self._publishing:
-                if publisher and await asyncio.to_thread(log.list_letters, name, unpublished=True, limit=1):
+                if await asyncio.to_thread(log.list_letters, name, unpublished=True, limit=1):
                     await self._publish_all_letters(ledger, publisher)
         except LeaseHeldError:
             return  # another worker does

@@ -241,7 +241,9 @@ class StreamWorker:
         decoded = self._decoder.decode(messages)
         if is_first and self._decoder.columns is not None:
             served = self.champion.served
-            columns = self._decoder.columns.join_features(served and served.bundle.contract, self._data)
+            columns = self._decoder.columns.join_features(
+                served.bundle.contract if served else None, self._data
+            )
             settled = self._kept.settle_columns(columns)
             if settled != self._decoder.columns:
                 self._decoder = MessageDecoder(self.pipeline.stream, self._data, settled)
