@@ -13,7 +13,14 @@ from pynomaly.judging.drift.degradation import Observation
 from pynomaly.judging.drift.ranking import find_bad_run, judge_thresholds
 from pynomaly.records.ledger import parse_window_key
 
-__all__ = ["find_cause", "find_change_start", "find_learned_start", "has_outlasted"]
+__all__ = [
+    "find_cause",
+    "find_change_start",
+    "find_drift_start",
+    "find_learned_start",
+    "has_outlasted",
+    "recalibrates_again",
+]
 
 
 def find_change_start(observations: Sequence[Observation]) -> datetime | None:
@@ -28,10 +35,23 @@ def find_change_start(observations: Sequence[Observation]) -> datetime | None:
         Of one champion, oldest first.
     """
     run = find_bad_run(observations)
-    if run and run[-1].data == "drift":
-        before = [place for place, item in enumerate(run) if item.data != "drift"]
-        run = run[before[-1] + 1 if before else 0 :]
     edges = parse_window_key(run[0].window) if run else None
+    return find_drift_start(observations) or (edges[0] if edges else None)
+
+
+def find_drift_start(observations: Sequence[Observation]) -> datetime | None:
+    """Returns where the unbroken run of windows with drifted columns that ends with the newest one starts.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        Of one champion, oldest first.
+    """
+    run = find_bad_run(observations)
+    if not run or run[-1].data != "drift":
+        return None
+    before = [place for place, item in enumerate(run) if item.data != "drift"]
+    edges = parse_window_key(run[before[-1] + 1 if before else 0].window)
     return edges[0] if edges else None
 
 
@@ -47,8 +67,8 @@ def has_outlasted(observations: Sequence[Observation], window: str, settled: tim
     settled : timedelta
         ``retraining.settled``.
     """
-    run, change, edges = find_bad_run(observations), find_change_start(observations), parse_window_key(window)
-    if change is None or edges is None or run[-1].data != "drift":
+    change, edges = find_drift_start(observations), parse_window_key(window)
+    if change is None or edges is None:
         return False
     return edges[0] >= change and edges[1] - change >= settled
 
@@ -89,3 +109,20 @@ def find_cause(
     if thresholds.state == "intact":
         return "thresholds"
     return "score_drift" if "drift" in (newest.score, newest.agreement_status) else "alert_rate"
+
+
+def recalibrates_again(observations: Sequence[Observation], rejected: int) -> bool:
+    """Returns whether thresholds that moved ask for a recalibration, after `rejected` challengers.
+
+    A refused one is tried again while alerts are near what was promised; where they are far above it, more
+    than thresholds may have moved, and all candidates are trained.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        Of one champion, oldest first.
+    rejected : int
+        Challengers rejected in a row.
+    """
+    run = find_bad_run(observations)
+    return not (rejected and run and run[-1].alert_status == "violated")

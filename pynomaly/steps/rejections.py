@@ -52,7 +52,9 @@ class Rejections:
     forgotten: int
 
 
-def count_rejections(decisions: Sequence[Decision], as_of: datetime, forget: timedelta) -> Rejections:
+def count_rejections(
+    decisions: Sequence[Decision], as_of: datetime, forget: timedelta, change: datetime | None = None
+) -> Rejections:
     """Count the rejected challengers since the last promotion that stands.
 
     Parameters
@@ -63,6 +65,8 @@ def count_rejections(decisions: Sequence[Decision], as_of: datetime, forget: tim
         Moment for which they are counted; aware.
     forget : timedelta
         A rejection older than this no longer counts.
+    change : datetime, optional
+        When columns began to drift. What was rejected before met another world, and holds nothing back.
     """
     changed_policies = {item.key for item in decisions if item.kind == "pending" and item.outcome == "policy"}
     by_audit = _list_audited(decisions)
@@ -94,7 +98,7 @@ def count_rejections(decisions: Sequence[Decision], as_of: datetime, forget: tim
         )
     ]
     moments += _list_lapsed(challengers, since, as_of)
-    return age_rejections(moments, as_of, forget)
+    return age_rejections(moments, as_of, forget, change)
 
 
 def count_attempts(decisions: Sequence[Decision], audits: Sequence[Audit], as_of: datetime) -> int:
@@ -121,9 +125,14 @@ def count_attempts(decisions: Sequence[Decision], audits: Sequence[Audit], as_of
     return 1 + count_rejections(decisions, as_of, _NEVER).count - counted_twice + len(drawn)
 
 
-def age_rejections(moments: Iterable[datetime], as_of: datetime, forget: timedelta) -> Rejections:
-    """Return how many of the rejections at `moments` count at `as_of`, and how many are forgotten."""
-    every = list(moments)
+def age_rejections(
+    moments: Iterable[datetime], as_of: datetime, forget: timedelta, change: datetime | None = None
+) -> Rejections:
+    """Return how many of the rejections at `moments` count at `as_of`, and how many are forgotten.
+
+    Those up to `change` are neither, see :func:`count_rejections`.
+    """
+    every = [moment for moment in moments if change is None or moment > change]
     counted = [moment for moment in every if as_of - moment <= forget]
     return Rejections(len(counted), max(counted, default=None), len(every) - len(counted))
 

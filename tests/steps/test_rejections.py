@@ -171,6 +171,13 @@ def test_a_refused_recalibration_is_rejected_and_was_no_look_at_a_ranking() -> N
     assert count_attempts(decisions, [], at) == 1
 
 
+def test_what_was_refused_before_columns_drifted_holds_nothing_back_and_stays_an_attempt() -> None:
+    decisions, at = [refuse(5), refuse(3), refuse(2), FIRST], START + 9 * DAY
+    counted = [count_rejections(decisions, at, FORGET, START + day * DAY).count for day in (1, 2, 3, 5)]
+    assert counted == [3, 2, 1, 0]
+    assert count_attempts(decisions, [], at) == 4
+
+
 def test_old_rejections_are_forgotten_and_counted_apart() -> None:
     decisions = [refuse(60), refuse(3), refuse(2), FIRST]
     assert count_rejections(decisions, START + 61 * DAY, FORGET) == Rejections(3, START + 60 * DAY, 0)

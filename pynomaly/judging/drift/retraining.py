@@ -212,7 +212,8 @@ def _select_remedy(situation: RetrainSituation) -> RetrainDecision:
     """Choose the remedy for the cause; after a rejected challenger, every candidate instead of a refit."""
     remedy = _REMEDIES.get(situation.reason, "refit")
     count = situation.rows_available
-    if remedy == "refit" and situation.rejected_in_a_row:
+    recalibrates = remedy == "recalibrate" and situation.asked == "recalibrate"
+    if remedy in ("recalibrate", "refit") and situation.rejected_in_a_row and not recalibrates:
         cause = f"{situation.reason}: the last challenger was rejected"
         reason = f"{cause}, so every candidate is trained on {count} rows."
         return RetrainDecision("search", (reason,))

@@ -29,8 +29,10 @@ from pynomaly.records.ledger import TrainedBaseline
 from pynomaly.steps.changes import (
     find_cause,
     find_change_start,
+    find_drift_start,
     find_learned_start,
     has_outlasted,
+    recalibrates_again,
 )
 from pynomaly.steps.keys import compute_work_key
 from pynomaly.steps.rejections import age_rejections
@@ -213,8 +215,9 @@ def decide_training(
     """
     pipeline = past.pipeline
     cause, incidents = find_cause(observations, pipeline.degradation), read_incidents(pipeline.data)
-    counted = age_rejections(rejections, at, pipeline.retraining.forget)
-    recalibrates = cause == "thresholds"
+    change = find_drift_start(observations)
+    counted = age_rejections(rejections, at, pipeline.retraining.forget, change)
+    recalibrates = cause == "thresholds" and recalibrates_again(observations, counted.count)
     learned = str(champion.bundle.facts.get("window", ""))
     earliest = (
         find_learned_end(champion.bundle)

@@ -28,9 +28,15 @@ from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.account import find_account
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback, read_feedback
 from pynomaly.steps.champion import find_champion, honour_alias
-from pynomaly.steps.changes import find_cause, find_change_start, find_learned_start
+from pynomaly.steps.changes import (
+    find_cause,
+    find_change_start,
+    find_drift_start,
+    find_learned_start,
+    recalibrates_again,
+)
 from pynomaly.steps.keys import compute_work_key
-from pynomaly.steps.rejections import count_rejections
+from pynomaly.steps.rejections import Rejections, count_rejections
 from pynomaly.steps.training.exclusions import (
     AlertingModel,
     exclude_rows,
@@ -164,9 +170,16 @@ def plan_training(
         withdrawn = account.list_withdrawn() if account else ()
         by_event = find_cause(observations, pipeline.degradation, withdrawn)
         cause = {"event": by_event, "manual": reason}.get(trigger, "schedule")
+        change = find_drift_start(observations)
+        rejections = count_rejections(
+            ledger.list_decisions(pipeline.name), as_of, pipeline.retraining.forget, change
+        )
         if trigger == "event" and cause == "thresholds":
             # Where no row is known to be new to the champion, a training of all rows.
-            kind, cause = ("recalibrate", cause) if pipeline.data.time else ("train", "alert_rate")
+            again = recalibrates_again(observations, rejections.count)
+            kind, cause = (
+                ("recalibrate" if again else kind, cause) if pipeline.data.time else ("train", "alert_rate")
+            )
         recalibrates = champion is not None and kind == "recalibrate"
         earliest = _find_earliest(pipeline, ledger, registry, champion, recalibrates) if champion else None
         since = find_change_start(observations)
@@ -182,7 +195,7 @@ def plan_training(
         window_key = window.key if window else "all"
         teacher = champion.version if champion and recalibrates else None
         key = compute_work_key(pipeline, kind, window_key, data_hash, candidates, teacher, feedback.digest)
-        situation = _build_situation(pipeline, ledger, as_of, trigger, cause, reference, key)
+        situation = _build_situation(pipeline, ledger, as_of, trigger, cause, reference, key, rejections)
         if recalibrates:
             situation = replace(situation, asked="recalibrate")
         decision = decide_retraining(situation, pipeline.retraining)
@@ -264,6 +277,7 @@ def _build_situation(
     reason: str,
     reference: ReferenceRows,
     key: str,
+    rejections: Rejections,
 ) -> RetrainSituation:
     """Returns the facts for the decision, read from the ledger."""
     # A change of the alert policy is no training: no cooldown starts, and it is no challenger.
@@ -271,7 +285,6 @@ def _build_situation(
     promoted = next(
         (item for item in ledger.list_decisions(pipeline.name, "promote") if item.outcome != "policy"), None
     )
-    rejections = count_rejections(ledger.list_decisions(pipeline.name), as_of, pipeline.retraining.forget)
     # A training interrupted before its verdict is finished, not repeated; it starts no cooldown.
     ended = [item for item in trainings if item.outcome not in ("registered", "abandoned")]
     repeated = any(item.facts.asked == key for item in ended)

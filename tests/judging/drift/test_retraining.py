@@ -41,7 +41,12 @@ WAITING = {"rejected_in_a_row": 2, "last_rejection": NOW - timedelta(days=5)}
         ({}, "refit", "data_drift: the champion's detector is trained again on 5000 rows"),
         ({"reason": "performance"}, "search", "every candidate"),
         ({"reason": "thresholds"}, "recalibrate", "the model stays"),
-        ({"reason": "thresholds", "rejected_in_a_row": 1}, "recalibrate", "the model stays"),
+        ({"reason": "thresholds", "rejected_in_a_row": 1}, "search", "was rejected"),
+        (
+            {"reason": "thresholds", "rejected_in_a_row": 1, "asked": "recalibrate"},
+            "recalibrate",
+            "the model stays",
+        ),
         ({"reason": "alert_rate"}, "refit", "trained again"),
         ({"reason": "score_drift"}, "refit", "trained again"),
         ({"reason": "schedule", "trigger": "schedule"}, "search", "5000 rows"),

@@ -23,6 +23,7 @@ from pynomaly.steps.changes import (
     find_change_start,
     find_learned_start,
     has_outlasted,
+    recalibrates_again,
 )
 from pynomaly.steps.gate import check_gate
 from pynomaly.steps.promotion.promote import rollback
@@ -236,6 +237,15 @@ def test_a_change_lasts_where_the_reference_holds_nothing_else(days: int, window
     assert has_outlasted(run, key, timedelta(days=5)) == lasts
     assert not has_outlasted([*run, observation(days + 1)], key, timedelta(days=5))
     assert not has_outlasted(run, "all", timedelta(days=5))
+
+
+@pytest.mark.parametrize(
+    ("rejected", "alerts", "again"), [(0, "violated", True), (1, "ok", True), (1, "violated", False)]
+)
+def test_a_refused_recalibration_is_tried_again_unless_alerts_are_far_too_many(
+    rejected: int, alerts: str, again: bool
+) -> None:
+    assert recalibrates_again([observation(1, score="drift", alert_status=alerts)], rejected) == again
 
 
 def test_no_reference_reaches_behind_what_the_champion_learned() -> None:
