@@ -82,7 +82,7 @@ def pack_rows(rows: EntryRows) -> bytes:
 
 
 def unpack_rows(contents: Sequence[bytes]) -> EntryRows:
-    """Return the rows of entries, one after the other.
+    """Return the rows of entries, one after the other; at least one of them has rows.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def unpack_rows(contents: Sequence[bytes]) -> EntryRows:
     import pyarrow as pa
 
     try:
-        tables = [pa.ipc.open_stream(content).read_all() for content in contents]
+        tables = [pa.ipc.open_stream(content).read_all() for content in contents if content]
         whole = pa.concat_tables(tables, promote_options="permissive").to_pandas(ignore_metadata=True)
         scored = whole[[f"{_OWN}{name}" for name in SCORE_COLUMNS]]
     except (pa.ArrowException, KeyError) as error:

@@ -278,10 +278,10 @@ class StreamRun:
             self._say_problem(f"no window could be closed: {error}")
             return
         for item in closed:
-            self.progress.windows.append(item.window)
             if item.problem:
                 self._say_problem(f"{item.window}: {item.problem}")
-        if closed:
+        if closed := tuple(item for item in closed if not item.stays_open):
+            self.progress.windows += [item.window for item in closed]
             self._on_closed(closed)
 
     async def _publish_letters(self, ledger: Ledger, publisher: Publisher | None) -> None:

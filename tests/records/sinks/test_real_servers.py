@@ -72,7 +72,8 @@ def test_events_reach_a_topic_of_a_real_broker(kind: str, tmp_path: Path) -> Non
     try:
         with run_broker(kind, tmp_path) as server:
             server.create_topic("anomalies.alerts")
-            consumer = open_consumer(server.make_stream("anomalies.alerts"), "readers")
+            name = "reader" if kind == "mqtt" else ""
+            consumer = open_consumer(server.make_stream("anomalies.alerts"), "readers", name=name)
             received: list[Message] = []
 
             async def keep(messages: Sequence[Message]) -> None:
@@ -81,6 +82,8 @@ def test_events_reach_a_topic_of_a_real_broker(kind: str, tmp_path: Path) -> Non
                     await consumer.stop()
 
             async def read_while_sending() -> None:
+                await consumer.stop()
+                await consumer.run(keep)  # MQTT keeps messages for those who have subscribed before
                 reading = asyncio.create_task(consumer.run(keep))
                 secrets = {"address": server.address}
                 with open_sink("topic", secrets, broker=kind, topic="anomalies.{what}") as receiver:
