@@ -151,14 +151,9 @@ class StreamWorker:
         for item in self._ledger.stream.list_open_windows(self.pipeline.name):
             after = 0
             while entries := self._ledger.stream.read_entries(self.pipeline.name, item.window, after):
-<<<<<<< HEAD
-                rows = unpack_rows([entry.content for entry in entries])
-                yield rows.frame[rows.kept]
-=======
                 if with_rows := [entry.content for entry in entries if entry.rows]:
                     rows = unpack_rows(with_rows)
-                    frames.append(rows.frame[rows.kept])
->>>>>>> main
+                    yield rows.frame[rows.kept]
                 after = entries[-1].seq
 
     def _process(self, messages: Sequence[Message]) -> BatchOutcome:
