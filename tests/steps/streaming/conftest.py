@@ -45,8 +45,9 @@ class LiveTable:
             champion.refresh()
             worker = StreamWorker(self.live, ledger, champion)
             return [
-                worker.process(messages[first : first + at_once])
+                outcome
                 for first in range(0, len(messages), at_once)
+                for outcome in worker.process_each(messages[first : first + at_once])
             ]
 
 

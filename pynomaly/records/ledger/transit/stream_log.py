@@ -275,7 +275,8 @@ class StreamLog:
         return {rule: int(count) for rule, count in self._database.read_rows(query)}
 
     def mark_published(self, pipeline: str, numbers: Sequence[int]) -> None:
-        """Record that dead letters are in their topic; only the newest :data:`MAX_LETTERS` of them stay."""
+        """Record that dead letters are in their topic; of those, only such as are among the newest
+        :data:`MAX_LETTERS` stay."""
         table = stream_letters.c
         with self._database.begin_write() as connection:
             connection.execute(
@@ -290,5 +291,7 @@ class StreamLog:
             ).scalar()
             if oldest is not None:
                 connection.execute(
-                    delete(stream_letters).where(table.pipeline == pipeline, table.seq <= oldest)
+                    delete(stream_letters).where(
+                        table.pipeline == pipeline, table.seq <= oldest, table.published.is_not(None)
+                    )
                 )
