@@ -95,7 +95,7 @@ def demo(
     ] = False,
 ) -> None:
     """Run the life cycle of a pipeline: train, score, drift, retrain, promote, roll back."""
-    from flows.demo import run_demo
+    from flows.demo.run_demo import run_demo
 
     run_demo(home or find_home(Path.cwd()), live=live)
 

@@ -50,8 +50,8 @@ def score_by_version(
     kept = KeptRows(data).read_window(window) if data.source == "stream" and window is not None else None
     versions = np.full(len(frame), ref.version)
     if kept is not None and set(kept.versions.tolist()) - {0, ref.version}:
-        versions = _match_versions(data, kept, frame)
-        versions[versions == 0] = ref.version
+        matched = _match_versions(data, kept, frame)
+        versions = np.where(matched == 0, ref.version, matched)
     tables = []
     for version in np.unique(versions).tolist():
         own = frame if (versions == version).all() else frame[versions == version]

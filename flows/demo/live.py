@@ -19,9 +19,8 @@ from typing import Any
 
 import numpy as np
 import orjson
-import yaml
 
-from flows.demo_acts import find_unused_name
+from flows.demo.acts import find_unused_name
 from flows.monitoring import monitor
 from flows.training import retrain, train
 from pynomaly.config import Pipeline, Stream, load_pipeline
@@ -47,6 +46,19 @@ _AHEAD = 3 * DAY
 
 _SHOWN = 6
 """Alerts that are printed in each act; the others are counted."""
+
+
+_SETTINGS = """\
+name: {name}
+data: {{source: stream, path: rows-{name}, time: timestamp, id: machine, label: anomaly}}
+stream: {{broker: memory, topic: {name}, linger_ms: 20, correct: 3650d, ahead: 3650d}}
+training: {{candidates: [iforest]}}
+alerts: {{policy: quantile, quantile: 0.005}}
+grouping: {{explained: 10}}
+serving: {{refresh: 1s}}
+sinks:
+  - {{name: screen, kind: topic, what: [alerts], broker: memory, topic: {name}.alerts}}
+"""
 
 
 @dataclass
@@ -78,43 +90,16 @@ class LiveStory:
 
 def write_live_config(home: Path) -> Path:
     """Write the configuration of the demo under `home`, by a name that no pipeline there has."""
-    settings: dict[str, Any] = {
-        "name": "live",
-        "data": {
-            "source": "stream",
-            "path": "rows",
-            "time": "timestamp",
-            "id": "machine",
-            "label": "anomaly",
-        },
-        "stream": {
-            "broker": "memory",
-            "topic": "fleet",
-            "linger_ms": 20,
-            "correct": "3650d",
-            "ahead": "3650d",
-        },
-        "training": {"candidates": ["iforest"]},
-        "alerts": {"policy": "quantile", "quantile": 0.005},
-        "grouping": {"explained": 10},
-        "serving": {"refresh": "1s"},
-        "sinks": [
-            {"name": "screen", "kind": "topic", "what": ["alerts"], "broker": "memory", "topic": "alerts"}
-        ],
-    }
     folder = home / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "live.yaml"
-    file.write_text(yaml.safe_dump(settings, sort_keys=False))
+    file.write_text(_SETTINGS.format(name="live"))
     pipeline = load_pipeline(file)
     with Ledger.open(pipeline.ledger_url) as ledger:
         used_names = {decision.pipeline for decision in ledger.list_decisions()}
     name = find_unused_name(pipeline, used_names)
-    settings["name"] = settings["stream"]["topic"] = name
-    settings["data"]["path"] = f"rows-{name}"
-    settings["sinks"][0]["topic"] = f"{name}.alerts"
     file = folder / f"{name}.yaml"
-    file.write_text(yaml.safe_dump(settings, sort_keys=False))
+    file.write_text(_SETTINGS.format(name=name))
     return file
 
 

@@ -24,7 +24,7 @@ __all__ = ["run_demo"]
 def run_demo(home: Path, *, live: bool = False) -> None:
     """Run the life cycle with its state under `home`, and print where to look afterwards.
 
-    With `live`, rows come as messages and are scored at once (:mod:`flows.demo_live`).
+    With `live`, rows come as messages and are scored at once (:mod:`flows.demo.live`).
 
     The demo writes to this machine only: environment variables that name a team's servers are removed first.
     """
@@ -55,7 +55,7 @@ def run_demo(home: Path, *, live: bool = False) -> None:
 
 def _run_both_pipelines(home: Path, console: Console) -> None:
     """Run the steps of both pipelines, then print the tables."""
-    from flows.demo_acts import DemoRecord, generate_fleet_steps, generate_table_steps
+    from flows.demo.acts import DemoRecord, generate_fleet_steps, generate_table_steps
 
     story = DemoRecord()
     _run_steps(generate_fleet_steps(_prepare_unused_config(home, "quickstart"), story), console)
@@ -65,7 +65,7 @@ def _run_both_pipelines(home: Path, console: Console) -> None:
 
 def _run_live_pipeline(home: Path, console: Console) -> None:
     """Run the live demo, print its lines as they come, and sum up."""
-    from flows.demo_live import LiveDemo, write_live_config
+    from flows.demo.live import LiveDemo, write_live_config
 
     config = write_live_config(home)
     story = LiveDemo(config, lambda line: console.print(line, markup=False)).run()
@@ -85,7 +85,7 @@ def _run_live_pipeline(home: Path, console: Console) -> None:
 
 def _prepare_unused_config(home: Path, name: str) -> Path:
     """Return ``configs/NAME.yaml``, written if absent, or a copy under a free name if this home knows it."""
-    from flows.demo_acts import find_unused_name
+    from flows.demo.acts import find_unused_name
 
     pipeline = load_pipeline(write_examples(Path.cwd() / "configs", (name,))[0])
     with Ledger.open(pipeline.ledger_url) as ledger:
