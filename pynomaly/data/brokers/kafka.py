@@ -136,8 +136,8 @@ class KafkaReader:
         client, kafka_exception = self._client, get_kafka_exception()
         try:
             return await asyncio.to_thread(_measure_lag, client, self._settings.start)
-        except kafka_exception as error:
-            raise BrokerLostError(error.args[0].str()) from error
+        except (kafka_exception, RuntimeError) as error:  # the latter of a client that was closed meanwhile
+            raise BrokerLostError(str(error)) from error
 
     def _take_records(self, most: int, wait: float) -> list[Any]:
         """Returns what is there, after a wait for the first; the client by itself waits for all."""

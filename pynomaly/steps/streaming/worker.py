@@ -9,7 +9,8 @@ reads back when it starts.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -168,25 +169,21 @@ class StreamWorker:
             self._history.remember(rows)
             self._keys.remember(rows)
 
-    def _read_recent_rows(self) -> list[pd.DataFrame]:
-        """Return the rows that the next ones look back on: of files, and of windows that are open."""
+    def _read_recent_rows(self) -> Iterator[pd.DataFrame]:
+        """Yield the rows that the next ones look back on: of files, and of windows that are open."""
         newest = max(filter(None, (item.newest for item in self._positions.values())), default=None)
-        frames: list[pd.DataFrame] = []
-        if newest is not None:
-            start = newest - max(self._data.lookback, self.pipeline.windows.score)
-            try:
-                plain = self._data.model_copy(update={"series": type(self._data.series)(), "counters": ()})
-                frames.append(read_source(plain, Window(start, newest + timedelta(microseconds=1))))
-            except (SourceError, WindowError):
-                pass  # no window was closed yet, or none so late
+        if newest is not None and self._data.lookback:
+            plain = self._data.model_copy(update={"series": type(self._data.series)(), "counters": ()})
+            recent = Window(newest - self._data.lookback, newest + timedelta(microseconds=1))
+            with suppress(SourceError, WindowError):  # no window was closed yet, or none so late
+                yield read_source(plain, recent)
         for item in self._ledger.stream.list_open_windows(self.pipeline.name):
             after = 0
             while entries := self._ledger.stream.read_entries(self.pipeline.name, item.window, after):
                 if with_rows := [entry.content for entry in entries if entry.rows]:
                     rows = unpack_rows(with_rows)
-                    frames.append(rows.frame[rows.kept])
+                    yield rows.frame[rows.kept]
                 after = entries[-1].seq
-        return frames
 
     def _process(self, messages: Sequence[Message]) -> BatchOutcome:
         if self._is_stale:

@@ -223,6 +223,31 @@ def test_what_a_dead_reader_of_redis_left_goes_to_one_of_another_name(redis_brok
 
 
 @pytest.mark.server
+def test_entries_that_were_trimmed_before_they_were_acknowledged_are_passed_over(redis_broker):
+    stream = redis_broker.make_stream("trimmed", max_rows=10)
+
+    async def check() -> tuple[list[Message], dict[str, int]]:
+        await publish(redis_broker, "trimmed", number_bodies(5))
+        first = redis.RedisReader(stream, "g", "w", redis_broker.address)
+        await first.open()
+        assert len(await first.read(10, 0.2)) == 5
+        await first._connection.client.xtrim("trimmed", maxlen=0)
+        await first.close()
+        await publish(redis_broker, "trimmed", number_bodies(2, first=5))
+        again = redis.RedisReader(stream, "g", "w", redis_broker.address)
+        await again.open()
+        messages = [*await again.read(10, 0.0), *await again.read(10, 0.0), *await again.read(10, 0.2)]
+        await again.acknowledge()
+        lag = await again.measure_lag()
+        await again.close()
+        return messages, lag
+
+    messages, lag = asyncio.run(check())
+    assert [int(message.body) for message in messages] == [5, 6]
+    assert lag == {"trimmed/0": 0}
+
+
+@pytest.mark.server
 def test_nats_drops_a_message_that_was_sent_twice_under_one_id(brokers):
     server = brokers("nats")
     server.create_topic("twice")
