@@ -161,8 +161,7 @@ class KafkaPublisher:
         self._topics: set[str] = set()
 
     async def publish(self, topic: str, messages: Sequence[Outgoing]) -> None:
-        """Returns when all messages are confirmed; creates a topic that is missing with the cluster's
-        defaults."""
+        """Returns when all messages are confirmed; creates a missing topic by the cluster's defaults."""
         await asyncio.to_thread(self._send, topic, messages)
 
     async def close(self) -> None:

@@ -30,8 +30,7 @@ __all__ = ["ORDERED", "make_publisher", "make_reader"]
 ORDERED = False
 
 _ACK_WAIT = 30.0
-"""Seconds after which a message that nobody touched is given to another; a batch in work is touched three
-times."""
+"""Seconds after which an untouched message is given to another; a batch in work is touched three times."""
 _SLICE, _SLICE_BYTES = 256, 8 * 2**20
 """Most messages of one request, and about how many bytes."""
 

@@ -196,8 +196,7 @@ class _RabbitConnection:
 
 
 async def _has_queue(connection: Any, topic: str) -> bool:
-    """Returns whether the queue exists; asked on a channel of its own, which the server closes if it does
-    not."""
+    """Returns whether the queue exists; the server closes the channel that asks for one that does not."""
     from aio_pika.exceptions import ChannelNotFoundEntity
 
     channel = await connection.channel(publisher_confirms=False)

@@ -34,8 +34,7 @@ ORDERED = False
 
 _COMPANIONS = frozenset((b"key", b"id", b"headers"))
 _SLICE, _SLICE_BYTES = 256, 4 * 2**20
-"""Most entries of one request, and about how many bytes of bodies: what is asked for at once is in memory
-twice."""
+"""Most entries of one request, and about how many bytes of bodies: an answer is in memory twice."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SEQUENCE_BITS = 20
 _ENVELOPE = b"\x89BIN\r\n\x1a\n"

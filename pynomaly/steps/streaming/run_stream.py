@@ -1,8 +1,8 @@
 """Runs a worker of a stream: reads the broker, processes batches, raises alerts, closes windows.
 
 Reading is asynchronous; each batch is processed in one thread while the event loop keeps the connection
-alive. Alerts are opened in a second thread, windows are closed in a third, and each sink has one of its own.
-One batch is in memory at a time, whatever the lag.
+alive. Alerts are opened in a second thread, windows are closed in a third, and sinks have threads of their
+own. One batch is in memory at a time, whatever the lag.
 """
 
 from __future__ import annotations
