@@ -10,12 +10,9 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from pynomaly.data.streams.columns import StreamColumns
-from pynomaly.data.streams.kept_rows import KeptPart, KeptRows
 from pynomaly.data.window import Window
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.store import Store
-from pynomaly.steps.scoring.score_windows import score_window
 from pynomaly.steps.scoring.scored_table import score_table
 from pynomaly.steps.streaming.closing import close_due_windows
 from pynomaly.steps.window_run import WindowRun
@@ -64,14 +61,3 @@ def test_a_closed_window_has_the_scores_of_batch(live_table: Callable[..., LiveT
     scored = pd.concat([item.scored.scored for item in outcomes if item.scored is not None])
     assert sorted(scored["score"]) == sorted(live["score"])
     assert np.array_equal(np.sort(scored["p_value"].to_numpy(float)), np.sort(live["p_value"]))
-
-
-def test_a_window_of_several_versions_closes(live_table: Callable[..., LiveTable]) -> None:
-    table = live_table()
-    rows = rows_of(table, DAY)
-    versions = np.where(np.arange(len(rows)) < 10, 1, 2)  # there is no version 2 any more
-    kept = KeptRows(table.live.data)
-    kept.settle_columns(StreamColumns.of_frame(rows, table.live.data))
-    kept.write_part(DAY, KeptPart(rows.reset_index(drop=True), versions))
-    scores = score_window(table.live, DAY)
-    assert (scores.rows, scores.version) == (len(rows), 1)
