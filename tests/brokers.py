@@ -24,7 +24,7 @@ from typing import Any
 from pynomaly.config import Stream
 from pynomaly.data.brokers import memory
 
-__all__ = ["RUNNERS", "BrokerServer", "MissingBroker", "run_broker"]
+__all__ = ["RUNNERS", "BrokerServer", "MissingBroker", "find_free_port", "run_broker"]
 
 
 class MissingBroker(Exception):
@@ -251,7 +251,7 @@ def _run_nats(folder: Path) -> Iterator[BrokerServer]:
             import nats
 
             client = await nats.connect(address)
-            await client.jetstream().add_stream(name=topic, subjects=[topic])
+            await client.jetstream().add_stream(name=topic.replace(".", "-"), subjects=[topic])
             await client.close()
 
         asyncio.run(create())

@@ -34,6 +34,15 @@ def show_status(result: dict[str, Any]) -> None:
     if result["last_alerts"] is not None:
         events = f", {result['last_events']} events" if result["last_events"] is not None else ""
         console.print(f"alerting rows in the newest: {result['last_alerts']}{events}")
+    if result["live"]:
+        live = result["live"]
+        newest_row = format_utc(live["newest"]) if live["newest"] else "none yet"
+        read_at = f", last message read {format_utc(live['read_at'])}" if live["read_at"] else ""
+        console.print(f"stream: newest row {newest_row}{read_at}")
+        console.print(
+            f"stream: {live['open_rows']} rows in {live['open_windows']} open windows, "
+            f"{live['dead_letters']} dead letters"
+        )
     for item in result["guarantees"]:
         console.print(f"{item['name'].replace('_', ' ')}: {_spell_guarantee(item)}")
     if result["stream"]:

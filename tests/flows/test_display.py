@@ -431,6 +431,13 @@ RESULTS: dict[str, dict[str, Any]] = {
             "spent": 56.78,
             "silent": 12,
         },
+        "live": {
+            "newest": "2026-01-19T00:00:00+00:00",
+            "read_at": "2026-01-19T00:00:01+00:00",
+            "open_windows": 123,
+            "open_rows": 12_345_678,
+            "dead_letters": 12_345,
+        },
         "obstacles": [SENTENCE],
         "partitions": 12,
         "last_window": JUDGED["window"],

@@ -65,8 +65,7 @@ class BatchReader(Protocol):
         """
 
     async def close(self) -> None:
-        """Leaves the group and disconnects; messages read and not acknowledged are for others. Never
-        raises."""
+        """Disconnects, and never raises; others are given what was read and not acknowledged."""
 
     async def measure_lag(self) -> dict[str, int]:
         """Returns the messages not yet acknowledged, by part; none where the broker does not tell."""
@@ -127,8 +126,7 @@ class PulledConsumer:
         self._stopping.set()
 
     async def measure_lag(self) -> dict[str, int]:
-        """Returns the messages not yet acknowledged, by part; none where the broker does not tell or is
-        away."""
+        """Returns the messages not yet acknowledged, by part; none where the broker does not tell now."""
         if not self._is_open:
             return {}
         try:
@@ -166,7 +164,7 @@ class PulledConsumer:
             await self._pause(wait)
             try:
                 await self._reader.open()
-            except BrokerError as refusal:
+            except (BrokerError, BrokerLostError) as refusal:
                 wait = min(2 * wait, _LONGEST_WAIT)
                 self._on_problem(f"{refusal}; next try in {wait:.1f} s")
             else:

@@ -136,8 +136,8 @@ class KafkaReader:
         client, kafka_exception = self._client, get_kafka_exception()
         try:
             return await asyncio.to_thread(_measure_lag, client, self._settings.start)
-        except kafka_exception as error:
-            raise BrokerLostError(error.args[0].str()) from error
+        except (kafka_exception, RuntimeError) as error:  # the latter of a client that was closed meanwhile
+            raise BrokerLostError(str(error)) from error
 
     def _take_records(self, most: int, wait: float) -> list[Any]:
         """Returns what is there, after a wait for the first; the client by itself waits for all."""
@@ -161,8 +161,7 @@ class KafkaPublisher:
         self._topics: set[str] = set()
 
     async def publish(self, topic: str, messages: Sequence[Outgoing]) -> None:
-        """Returns when all messages are confirmed; creates a topic that is missing with the cluster's
-        defaults."""
+        """Returns when all messages are confirmed; creates a missing topic by the cluster's defaults."""
         await asyncio.to_thread(self._send, topic, messages)
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ Called by :mod:`pynomaly.data.brokers.kafka`.
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -133,7 +134,10 @@ def has_topic(client: Any, topic: str, errors: KafkaErrorLog, address: str) -> b
                 return True
             if state.error.code() in (codes.UNKNOWN_TOPIC_OR_PART, codes._UNKNOWN_TOPIC):
                 return False
-            raise BrokerError(f"kafka at {place} refuses topic {topic!r}: {state.error.str()}")
+            if state.error.code() != codes.LEADER_NOT_AVAILABLE:  # which one that is created just now has
+                raise BrokerError(f"kafka at {place} refuses topic {topic!r}: {state.error.str()}")
+            errors.last = state.error.str()
+            time.sleep(0.3)
         if errors.refusal:
             raise BrokerError(
                 f"kafka at {place} refuses user or password: {errors.refusal}; write the address with user "

@@ -37,8 +37,7 @@ class MemoryGroup:
     owners: dict[int, MemoryReader] = field(default_factory=dict)
 
     def share_parts(self, member: MemoryReader) -> list[int]:
-        """Returns the parts that `member` reads now: its share of them, less those that another still
-        holds."""
+        """Returns the parts that `member` reads now: its share, less what another still holds."""
         place, members = self.members.index(member), len(self.members)
         for part in range(len(self.committed)):
             if part % members == place:

@@ -27,6 +27,7 @@ from pynomaly.data.brokers.address import SILENT, hide_password, need_stream_ext
 from pynomaly.data.brokers.arrivals import Arrivals
 from pynomaly.data.brokers.consumer import BrokerLostError
 from pynomaly.data.brokers.messages import Message, Outgoing
+from pynomaly.data.brokers.publisher import ReconnectingPublisher
 from pynomaly.errors import BrokerError, list_allowed
 
 __all__ = ["ORDERED", "make_publisher", "make_reader"]
@@ -124,16 +125,16 @@ class MqttReader:
             self._arrivals.end(hide_password(error) or type(error).__name__)
 
 
-class MqttPublisher:
+class MqttPublisher(ReconnectingPublisher):
     """Publishes with quality 1: the server confirms each message."""
 
     def __init__(self, address: str) -> None:
         self._address, self._connection = address, _MqttConnection(address)
 
-    async def publish(self, topic: str, messages: Sequence[Outgoing]) -> None:
+    async def _send(self, topic: str, messages: Sequence[Outgoing]) -> None:
         """Returns when the server has confirmed all messages; it may have nobody who wants them."""
         client = await self._connection.open()
-        with _translated_errors(self._address):
+        with _translated_errors(self._address, lost=True):
             from zmqtt import PublishProperties, QoS
 
             for begin in range(0, len(messages), 20):  # servers hold few in flight: 20 in Mosquitto

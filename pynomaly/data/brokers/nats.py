@@ -22,6 +22,7 @@ from pynomaly.config import Stream
 from pynomaly.data.brokers.address import hide_password, need_stream_extra
 from pynomaly.data.brokers.consumer import BrokerLostError
 from pynomaly.data.brokers.messages import Message, Outgoing
+from pynomaly.data.brokers.publisher import ReconnectingPublisher
 from pynomaly.errors import BrokerError
 
 __all__ = ["ORDERED", "make_publisher", "make_reader"]
@@ -29,8 +30,7 @@ __all__ = ["ORDERED", "make_publisher", "make_reader"]
 ORDERED = False
 
 _ACK_WAIT = 30.0
-"""Seconds after which a message that nobody touched is given to another; a batch in work is touched three
-times."""
+"""Seconds after which an untouched message is given to another; a batch in work is touched three times."""
 _SLICE, _SLICE_BYTES = 256, 8 * 2**20
 """Most messages of one request, and about how many bytes."""
 
@@ -53,6 +53,7 @@ class NatsReader:
         self._connection = _NatsConnection(address)
         self._subscription: Any = None
         self._deliveries: list[Any] = []
+        self._ahead: list[Any] = []
         self._slice = 16
         self._touching: asyncio.Task[None] | None = None
 
@@ -64,7 +65,7 @@ class NatsReader:
         from nats.js.errors import NotFoundError
 
         first = DeliverPolicy.NEW if self._settings.start == "latest" else DeliverPolicy.ALL
-        self._deliveries = []
+        self._deliveries, self._ahead = [], []
         with _translated_errors(self._address):
             context = client.jetstream(timeout=10)
             try:
@@ -94,24 +95,28 @@ class NatsReader:
     async def read(self, most: int, wait: float) -> Sequence[Message]:
         """Returns what the server has, after a wait for the first."""
         self._connection.check()
-        with _translated_errors(self._address, lost=True):
-            try:
-                deliveries = await self._subscription.fetch(min(most, self._slice), timeout=max(wait, 0.01))
-            except TimeoutError:
-                deliveries = []
-        if not deliveries:
-            self._connection.check()
-            return []
+        if not self._ahead:
+            with _translated_errors(self._address, lost=True, deleted=True):
+                try:
+                    self._ahead = await self._subscription.fetch(
+                        min(most, self._slice), timeout=max(wait, 0.01)
+                    )
+                except TimeoutError:
+                    self._connection.check()
+                    return []
+        # A request that was given up may be answered beside the next one: more come than were asked for.
+        deliveries, self._ahead = self._ahead[:most], self._ahead[most:]
         self._deliveries.extend(deliveries)
-        mean = sum(len(delivery.data) for delivery in deliveries) // len(deliveries)
-        self._slice = max(1, min(_SLICE, _SLICE_BYTES // (mean + 1)))
+        if deliveries:
+            mean = sum(len(delivery.data) for delivery in deliveries) // len(deliveries)
+            self._slice = max(1, min(_SLICE, _SLICE_BYTES // (mean + 1)))
         return [_unpack(delivery) for delivery in deliveries]
 
     async def acknowledge(self) -> None:
         """Acknowledges each message read until now, and waits until the server has that."""
         self._connection.check()
         deliveries, self._deliveries = self._deliveries, []
-        with _translated_errors(self._address, lost=True):
+        with _translated_errors(self._address, lost=True, deleted=True):
             for delivery in deliveries:
                 await delivery.ack()
             await self._connection.flush()
@@ -121,7 +126,7 @@ class NatsReader:
         if self._touching:
             self._touching.cancel()
             self._touching = None
-        deliveries, self._deliveries = self._deliveries, []
+        deliveries, self._deliveries, self._ahead = [*self._deliveries, *self._ahead], [], []
         with suppress(Exception):
             for delivery in deliveries:
                 await delivery.nak()
@@ -129,7 +134,7 @@ class NatsReader:
 
     async def measure_lag(self) -> dict[str, int]:
         """Returns the messages of the subject that the group has not acknowledged."""
-        with _translated_errors(self._address, lost=True):
+        with _translated_errors(self._address, lost=True, deleted=True):
             state = await self._subscription.consumer_info()
         return {state.stream_name: int(state.num_pending or 0) + int(state.num_ack_pending or 0)}
 
@@ -138,24 +143,23 @@ class NatsReader:
         while True:
             await asyncio.sleep(_ACK_WAIT / 3)
             with suppress(Exception):  # a connection that broke is noticed, and said, where messages are read
-                for delivery in list(self._deliveries):
+                for delivery in [*self._deliveries, *self._ahead]:
                     await delivery.in_progress()
 
 
-class NatsPublisher:
-    """Publishes to subjects that a stream keeps; the key is the id by which NATS drops a message sent
-    twice."""
+class NatsPublisher(ReconnectingPublisher):
+    """Publishes to subjects that a stream keeps; NATS drops a message whose id was sent shortly before."""
 
     def __init__(self, address: str) -> None:
         self._address, self._connection = address, _NatsConnection(address)
         self._topics: set[str] = set()
 
-    async def publish(self, topic: str, messages: Sequence[Outgoing]) -> None:
+    async def _send(self, topic: str, messages: Sequence[Outgoing]) -> None:
         """Returns when the stream has all messages; creates one that keeps the subject if there is none."""
         client = await self._connection.open()
         from nats.js.errors import NotFoundError
 
-        with _translated_errors(self._address):
+        with _translated_errors(self._address, lost=True):
             context = client.jetstream(timeout=30)
             if topic not in self._topics:
                 try:
@@ -248,8 +252,11 @@ def _unpack(delivery: Any) -> Message:
 
 
 @contextmanager
-def _translated_errors(address: str, *, lost: bool = False) -> Iterator[None]:
-    """Errors of the client as ours: while a connection is used, one that breaks is `lost`."""
+def _translated_errors(address: str, *, lost: bool = False, deleted: bool = False) -> Iterator[None]:
+    """Errors of the client as ours: while a connection is used, one that breaks is `lost`.
+
+    So is, where `deleted`, a refusal: the stream or the group's consumer was deleted meanwhile.
+    """
     from nats import errors
     from nats.js.errors import APIError, NoStreamResponseError, ServiceUnavailableError
 
@@ -260,8 +267,12 @@ def _translated_errors(address: str, *, lost: bool = False) -> Iterator[None]:
         raise
     except (errors.AuthorizationError, errors.BadSubjectError) as error:
         raise _refuse(place, error) from error
+    except errors.MaxPayloadError as error:
+        raise BrokerError(
+            f"nats at {place} takes no message so large: {error}; see its max_payload"
+        ) from error
     except (APIError, NoStreamResponseError) as error:
-        if lost:
+        if deleted:
             raise BrokerLostError(str(error)) from error
         if isinstance(error, ServiceUnavailableError):
             raise BrokerError(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
+from pynomaly.data.brokers.consumer import BrokerLostError
 from pynomaly.data.brokers.messages import Outgoing
 from pynomaly.errors import BrokerError
 
-__all__ = ["BlockingPublisher", "Publisher"]
+__all__ = ["BlockingPublisher", "Publisher", "ReconnectingPublisher"]
 
 
 class Publisher(Protocol):
@@ -28,6 +30,41 @@ class Publisher(Protocol):
 
     async def close(self) -> None:
         """Disconnects."""
+
+
+class ReconnectingPublisher(ABC):
+    """Sends once more over a new connection where the one before broke, perhaps long ago and unnoticed."""
+
+    async def publish(self, topic: str, messages: Sequence[Outgoing]) -> None:
+        """Returns when the broker has confirmed all messages; where a connection broke, some are sent twice.
+
+        Raises
+        ------
+        BrokerError
+            If the broker does not answer or refuses, or the topic neither exists nor may be created.
+        """
+        try:
+            try:
+                await self._send(topic, messages)
+            except BrokerLostError:
+                await self.close()
+                await self._send(topic, messages)
+        except BrokerLostError as error:
+            await self.close()
+            raise BrokerError(
+                f"the broker went away while {len(messages)} messages were sent to {topic!r}: {error}"
+            ) from error
+        except BrokerError:
+            await self.close()  # what it knows of topics may no longer hold
+            raise
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Disconnects."""
+
+    @abstractmethod
+    async def _send(self, topic: str, messages: Sequence[Outgoing]) -> None:
+        """Connects if need be, and sends; raises BrokerLostError if the connection breaks."""
 
 
 class BlockingPublisher:

@@ -21,6 +21,7 @@ from pynomaly.data.brokers.address import SILENT, hide_password, need_stream_ext
 from pynomaly.data.brokers.arrivals import Arrivals
 from pynomaly.data.brokers.consumer import BrokerLostError
 from pynomaly.data.brokers.messages import Message, Outgoing
+from pynomaly.data.brokers.publisher import ReconnectingPublisher
 from pynomaly.errors import BrokerError
 
 __all__ = ["ORDERED", "make_publisher", "make_reader"]
@@ -90,7 +91,7 @@ class RabbitReader:
         """Acknowledges all messages read until now, by the number of the last one."""
         self._arrivals.check()
         if self._last is not None:
-            with _translated_errors(self._address, lost=True):
+            with _translated_errors(self._address, lost=True, closed=True):
                 await self._last.ack(multiple=True)
             self._last, self._unacknowledged = None, 0
 
@@ -107,12 +108,12 @@ class RabbitReader:
         self._arrivals.add(delivery)
 
     async def _count_ready(self) -> int:
-        with _translated_errors(self._address, lost=True):
+        with _translated_errors(self._address, lost=True, closed=True):
             state = await self._queue.channel.declare_queue(self._settings.topic, passive=True)
             return int(state.declaration_result.message_count or 0)
 
 
-class RabbitPublisher:
+class RabbitPublisher(ReconnectingPublisher):
     """Publishes persistent messages to queues, through the default exchange, and waits for the confirms."""
 
     def __init__(self, address: str) -> None:
@@ -120,12 +121,12 @@ class RabbitPublisher:
         self._channel: Any = None
         self._topics: set[str] = set()
 
-    async def publish(self, topic: str, messages: Sequence[Outgoing]) -> None:
+    async def _send(self, topic: str, messages: Sequence[Outgoing]) -> None:
         """Returns when the server has confirmed all messages; declares a queue that is missing."""
         connection = await self._connection.open(lambda reason: None)
         import aio_pika
 
-        with _translated_errors(self._address):
+        with _translated_errors(self._address, lost=True):
             if self._channel is None or self._channel.is_closed:
                 self._channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
             if topic not in self._topics:
@@ -195,8 +196,7 @@ class _RabbitConnection:
 
 
 async def _has_queue(connection: Any, topic: str) -> bool:
-    """Returns whether the queue exists; asked on a channel of its own, which the server closes if it does
-    not."""
+    """Returns whether the queue exists; the server closes the channel that asks for one that does not."""
     from aio_pika.exceptions import ChannelNotFoundEntity
 
     channel = await connection.channel(publisher_confirms=False)
@@ -219,8 +219,12 @@ def _unpack(delivery: Any) -> Message:
 
 
 @contextmanager
-def _translated_errors(address: str, *, lost: bool = False) -> Iterator[None]:
-    """Errors of the client as ours: while a connection is used, one that breaks is `lost`."""
+def _translated_errors(address: str, *, lost: bool = False, closed: bool = False) -> Iterator[None]:
+    """Errors of the client as ours: while a connection is used, one that breaks is `lost`.
+
+    So is, where `closed`, a channel that the server closed: the queue was deleted, or an acknowledgement
+    came late.
+    """
     from aio_pika import exceptions
     from aiormq.exceptions import ProbableAuthenticationError
 
@@ -234,6 +238,10 @@ def _translated_errors(address: str, *, lost: bool = False) -> Iterator[None]:
             f"rabbitmq at {place} refuses user or password: {hide_password(error)}; write the address with "
             "user and password into the variable that stream.address_env names"
         ) from error
+    except (exceptions.ChannelClosed, exceptions.DeliveryError) as error:
+        if closed:
+            raise BrokerLostError(hide_password(error)) from error
+        raise BrokerError(f"rabbitmq at {place} refuses: {hide_password(error)}") from error
     except (exceptions.AMQPError, OSError, TimeoutError, RuntimeError) as error:
         reason = hide_password(error) or type(error).__name__
         if lost:

@@ -25,6 +25,7 @@ from pynomaly.config import Stream
 from pynomaly.data.brokers.address import SILENT, hide_password, need_stream_extra
 from pynomaly.data.brokers.consumer import BrokerLostError
 from pynomaly.data.brokers.messages import Message, Outgoing
+from pynomaly.data.brokers.publisher import ReconnectingPublisher
 from pynomaly.errors import BrokerError
 
 __all__ = ["ORDERED", "make_publisher", "make_reader"]
@@ -33,8 +34,7 @@ ORDERED = False
 
 _COMPANIONS = frozenset((b"key", b"id", b"headers"))
 _SLICE, _SLICE_BYTES = 256, 4 * 2**20
-"""Most entries of one request, and about how many bytes of bodies: what is asked for at once is in memory
-twice."""
+"""Most entries of one request, and about how many bytes of bodies: an answer is in memory twice."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SEQUENCE_BITS = 20
 _ENVELOPE = b"\x89BIN\r\n\x1a\n"
@@ -204,16 +204,16 @@ class RedisReader:
         return Message(orjson.dumps(texts), self._part, offset, None, "", sent)
 
 
-class RedisPublisher:
+class RedisPublisher(ReconnectingPublisher):
     """Adds entries to streams: fields `data`, and `key`, `id` and `headers` where there are any."""
 
     def __init__(self, address: str) -> None:
         self._address, self._connection = address, _Connection(address)
 
-    async def publish(self, topic: str, messages: Sequence[Outgoing]) -> None:
+    async def _send(self, topic: str, messages: Sequence[Outgoing]) -> None:
         """Returns when the server has all messages; it creates a stream that is missing."""
         client = await self._connection.open()
-        with _translated_errors(self._address):
+        with _translated_errors(self._address, lost=True):
             for begin in range(0, len(messages), _SLICE):
                 pipeline = client.pipeline(transaction=False)
                 for message in messages[begin : begin + _SLICE]:

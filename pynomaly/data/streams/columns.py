@@ -14,11 +14,14 @@ import pandas as pd
 from pandas.api import types
 
 from pynomaly.config import Data
-from pynomaly.data.frame import read_numbers
+from pynomaly.data.frame import FrameContract, read_numbers
 from pynomaly.data.shape.moments import list_time_sources
 from pynomaly.data.sources.text.cells import build_frame, list_text_columns
 
 __all__ = ["CellKind", "StreamColumns"]
+
+RESERVED = "pynomaly."
+"""How names begin that rows of a stream have beside their own columns."""
 
 CellKind = Literal["number", "text"]
 
@@ -48,9 +51,20 @@ class StreamColumns:
         texts = set(list_text_columns(data)) - set(data.numbers) - set(data.magnitudes) - set(data.missing_in)
         kinds: dict[str, CellKind] = {}
         for name in map(str, frame.columns):
-            if name not in others:
+            if name not in others and not name.startswith(RESERVED):
                 kinds[name] = "number" if name not in texts and _has_numbers(frame[name]) else "text"
         return cls(kinds)
+
+    def join_features(self, contract: FrameContract | None, data: Data) -> StreamColumns:
+        """Return the columns with those that a model reads of a row, which the first records may lack."""
+        if contract is None:
+            return self
+        names: dict[str, CellKind] = dict.fromkeys(contract.numeric, "number")
+        names |= dict.fromkeys(contract.categorical, "text")
+        read = {
+            name: kind for name, kind in names.items() if name not in data.series.names and ":" not in name
+        }
+        return StreamColumns({**self.kinds, **read})
 
     @property
     def numbers(self) -> tuple[str, ...]:

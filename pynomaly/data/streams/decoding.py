@@ -29,6 +29,7 @@ from pynomaly.errors import DataError, PynomalyError
 
 __all__ = ["DeadLetter", "DecodedRows", "MessageDecoder"]
 
+_LONGEST_ENTITY = 1000
 _NUMBER_TYPES = frozenset({int, float, type(None)})
 _TEXT_TYPES = frozenset({str, type(None)})
 
@@ -128,11 +129,12 @@ class MessageDecoder:
     ) -> DecodedRows:
         if not records:
             return DecodedRows(pd.DataFrame(), owners, letters)
-        if self.columns is None:
-            self.columns = StreamColumns.of_records(records, self._data)
-        columns = self.columns
         reasons: dict[int, tuple[str, str]] = {}
         frame = self._build_keys(records, reasons)
+        rows = [record for place, record in enumerate(records) if place not in reasons]
+        if self.columns is None and rows:
+            self.columns = StreamColumns.of_records(rows, self._data)
+        columns = self.columns or StreamColumns({})
         cells = {name: [record.get(name) for record in records] for name in columns.kinds}
         for name, column in self._build_columns(cells, columns, reasons).items():
             frame[name] = column
@@ -170,6 +172,11 @@ class MessageDecoder:
             reasons.setdefault(row, ("bad_time", f"{data.time!r} holds {value}, which is no time"))
         if data.id:
             frame[data.id] = build_frame({data.id: cells[data.id]}, data)[data.id].astype("str")
+            for row, entity in enumerate(frame[data.id].tolist()):
+                if isinstance(entity, str) and (len(entity) > _LONGEST_ENTITY or "\0" in entity):
+                    reason = f"{data.id!r} holds {show_value(entity)}, which is no name: more than "
+                    reason += f"{_LONGEST_ENTITY} characters, or one that is none"
+                    reasons.setdefault(row, ("bad_id", reason))
         if data.label:
             frame[data.label] = self._read_each(
                 lambda part: parse_labels(_take(cells, [str(data.label)], part, data)[data.label], data),

@@ -124,13 +124,13 @@ class KeptRows:
         names = self.list_parts(window)
         return frozenset(self._read_part(names[-1]).entries) if names else frozenset()
 
-    def _read_part(self, name: str) -> KeptPart:
+    def _read_part(self, name: str, columns: list[str] | None = None) -> KeptPart:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         place = self._root / name
         try:
-            table = pq.read_table(io.BytesIO(place.read()))
+            table = pq.read_table(io.BytesIO(place.read()), columns=columns)
         except (pa.ArrowException, OSError) as error:
             raise SourceError(f"{place} cannot be read: {' '.join(str(error).split())}") from error
         facts = json.loads((table.schema.metadata or {}).get(_FACTS, b"{}"))
@@ -158,6 +158,51 @@ class KeptRows:
         pq.write_table(table, sink, compression="zstd", version="2.6", row_group_size=_GROUP_ROWS)
         first = min(part.entries, default=0)
         self._write(f"{window.key}.{first:012d}.parquet", sink.getvalue().to_pybytes())
+
+    def add_versions(self, window: Window, rows: pd.DataFrame, versions: NDArray[np.int64]) -> None:
+        """Say of kept rows that waited for later ones which version scored them then.
+
+        Parameters
+        ----------
+        rows : DataFrame of shape (n, >= d)
+            With time and entity.
+        versions : int array of shape (n,)
+
+        Raises
+        ------
+        SourceError
+            If a file is damaged, or the folder or the bucket refuses.
+        """
+        keys = [str(self._data.time), *filter(None, (self._data.id,))]
+        later = rows[keys].assign(version=versions).drop_duplicates(keys)
+        for name in self.list_parts(window):
+            part = self._read_part(name)
+            matched = part.frame[keys].merge(later, on=keys, how="left")["version"].fillna(0)
+            added = np.where(part.versions > 0, 0, matched.to_numpy(np.int64))
+            if added.any():
+                self.write_part(window, KeptPart(part.frame, part.versions + added, part.entries))
+
+    def drop_doubles(self, window: Window) -> int:
+        """Leave of the rows of one entity and time the first that came; return how many went.
+
+        Costs the times and entities of the window. Without a column of entities nothing is a double.
+
+        Raises
+        ------
+        SourceError
+            If a file is damaged, or the folder or the bucket refuses.
+        """
+        names = self.list_parts(window) if self._data.id else ()
+        keys = [str(self._data.time), str(self._data.id)]
+        parts = [self._read_part(name, keys).frame.assign(part=name) for name in names]
+        if not parts:
+            return 0
+        table = pd.concat(parts, ignore_index=True)
+        table["double"] = table.duplicated(keys)
+        for name in table.loc[table["double"], "part"].unique():
+            part, first = self._read_part(name), ~table.loc[table["part"] == name, "double"].to_numpy()
+            self.write_part(window, KeptPart(part.frame[first], part.versions[first], part.entries))
+        return int(table["double"].sum())
 
     def _write(self, name: str, content: bytes) -> None:
         place = self._root / name

@@ -55,7 +55,10 @@ class Part:
 
 
 class Receiver(ABC):
-    """An open receiver; use it as a context manager, so that its connections are closed."""
+    """An open receiver; use it as a context manager, so that its connections are closed.
+
+    Several threads may hand parts over at once, each those of another table.
+    """
 
     @abstractmethod
     def deliver(self, part: Part) -> None:

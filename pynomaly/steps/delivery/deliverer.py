@@ -155,7 +155,7 @@ class Deliverer:
         RecordError
             If the ledger fails.
         """
-        results = self._threads.map(self.deliver_to_sink, self.sinks)
+        results = self._threads.map(self._deliver_to_sink, self.sinks)
         return tuple(item for channel_results in results for item in channel_results)
 
     def redeliver(self) -> tuple[ChannelResult, ...]:
@@ -204,9 +204,8 @@ class Deliverer:
         names = [sink.name for sink in self.sinks]
         return dict(zip(names, self._threads.map(self._receivers.check, self.sinks), strict=True))
 
-    def deliver_to_sink(self, sink: Sink) -> list[ChannelResult]:
-        """Deliver everything that is due to one sink; see `deliver_due`."""
-        return [self._deliver_channel(sink, what) for what in sink.what]
+    def _deliver_to_sink(self, sink: Sink) -> list[ChannelResult]:
+        return [self.deliver_channel(sink, what) for what in sink.what]
 
     def deliver_scores(self, sink: Sink, window: str, scores: pd.DataFrame) -> ChannelResult:
         """Hand scores over whose window is still open; when it closes, they are not sent again.
@@ -248,7 +247,8 @@ class Deliverer:
             return result
         return replace(result, rows=len(rows), parts=1)
 
-    def _deliver_channel(self, sink: Sink, what: str) -> ChannelResult:
+    def deliver_channel(self, sink: Sink, what: str) -> ChannelResult:
+        """Deliver what is due of scores, alerts or decisions to one sink; see `deliver_due`."""
         channel = self._name_channel(sink, what)
         cursor = open_channel(self._deliveries, channel, sink)
         due = count_due(self._deliveries, cursor)

@@ -1,4 +1,4 @@
-"""Delivery beside live scoring: a thread for each sink, so that none stops another nor the scoring.
+"""Delivery beside live scoring: a thread for each channel, so that none stops another nor the scoring.
 
 The worker that scores writes alerts and decisions into the ledger as ever, and calls
 :meth:`LiveDelivery.wake`; scores it hands over by :meth:`LiveDelivery.hand_over` before their window is
@@ -29,7 +29,7 @@ _MOST_WAITING = 64
 
 
 class LiveDelivery:
-    """The sinks of a pipeline, each served by its own thread; use it as a context manager.
+    """The sinks of a pipeline, each channel served by its own thread; use it as a context manager.
 
     Parameters
     ----------
@@ -56,13 +56,14 @@ class LiveDelivery:
         self._deliverer = Deliverer(pipeline, read_block, patient=False)
         self._deliverer.open_channels()
         self._stop = threading.Event()
-        self._wakers = {sink.name: threading.Event() for sink in self._deliverer.sinks}
+        channels = [(sink, str(what)) for sink in self._deliverer.sinks for what in sink.what]
+        self._wakers = {(sink.name, what): threading.Event() for sink, what in channels}
         self._batches: dict[str, deque[tuple[str, pd.DataFrame]]] = {
             sink.name: deque(maxlen=_MOST_WAITING) for sink in self._deliverer.sinks
         }
         self._threads = [
-            threading.Thread(target=self._serve, args=(sink,), name=f"deliver to {sink.name}", daemon=True)
-            for sink in self._deliverer.sinks
+            threading.Thread(target=self._serve, args=channel, name="deliver", daemon=True)
+            for channel in channels
         ]
 
     def __enter__(self) -> LiveDelivery:
@@ -113,19 +114,19 @@ class LiveDelivery:
                 self._batches[sink.name].append((window, scores))
         self.wake()
 
-    def _serve(self, sink: Sink) -> None:
-        waker, batches = self._wakers[sink.name], self._batches[sink.name]
+    def _serve(self, sink: Sink, what: str) -> None:
+        waker = self._wakers[sink.name, what]
+        batches = self._batches[sink.name] if what == "scores" else deque()
         while True:
             stopping = self._stop.is_set()
             waker.wait(0 if stopping else _LOOK_SECONDS)
             waker.clear()
             try:
-                while batches:
+                for _ in range(len(batches)):
                     self._note(self._deliverer.deliver_scores(sink, *batches.popleft()))
-                for result in self._deliverer.deliver_to_sink(sink):
-                    self._note(result)
+                self._note(self._deliverer.deliver_channel(sink, what))
             except Exception as error:  # the ledger does not answer, or worse: the next look tries again
-                self._note(ChannelResult(sink.name, "records", error=f"{type(error).__name__}: {error}"))
+                self._note(ChannelResult(sink.name, what, error=f"{type(error).__name__}: {error}"))
             if stopping:
                 return
 

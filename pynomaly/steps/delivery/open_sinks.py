@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -65,6 +66,7 @@ class Receivers:
         self._receivers: dict[str, Receiver] = {}
         self._secrets: dict[str, tuple[str, ...]] = {}
         self._failed: set[str] = set()
+        self._opening = threading.Lock()
 
     def close(self) -> None:
         """Close what is open."""
@@ -98,12 +100,13 @@ class Receivers:
 
     def open(self, sink: Sink) -> Receiver:
         """Return the open receiver of a sink; ConfigError if what opens it is not set."""
-        if sink.name not in self._receivers:
-            secrets = read_secrets(sink, self._read_block)
-            self._secrets[sink.name] = tuple(secrets.values())
-            with _translate_unknown():
-                self._receivers[sink.name] = SINKS[sink.kind].open_receiver(sink, secrets)
-        return self._receivers[sink.name]
+        with self._opening:
+            if sink.name not in self._receivers:
+                secrets = read_secrets(sink, self._read_block)
+                self._secrets[sink.name] = tuple(secrets.values())
+                with _translate_unknown():
+                    self._receivers[sink.name] = SINKS[sink.kind].open_receiver(sink, secrets)
+            return self._receivers[sink.name]
 
     def check(self, sink: Sink) -> str:
         """Return why a sink cannot be reached, "" if it answers."""

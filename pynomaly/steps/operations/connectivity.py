@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import socket
 import urllib.error
 import urllib.request
 import uuid
@@ -20,7 +21,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 
-from pynomaly.config import Pipeline
+from pynomaly.config import Pipeline, Stream
+from pynomaly.data.brokers import hide_password as hide_broker_password
+from pynomaly.data.brokers import read_address
 from pynomaly.data.places import is_address, resolve_place
 from pynomaly.errors import PynomalyError, RecordError
 from pynomaly.records.ledger.migrations import HEAD, VERSION_TABLE
@@ -29,6 +32,7 @@ from pynomaly.records.registry.moved_home import list_former_homes
 from pynomaly.steps.operations.finding import Finding
 
 __all__ = [
+    "check_broker",
     "check_bucket",
     "check_clock",
     "check_database",
@@ -141,6 +145,8 @@ def check_records(pipeline: Pipeline) -> Iterator[Finding]:
     for address, name in addresses.items():
         if is_address(address) and not address.startswith("file:"):
             yield check_bucket(name, address)
+    if pipeline.stream.broker not in ("", "memory"):
+        yield check_broker(pipeline.stream)
     if pipeline.evidently.startswith("http"):
         yield check_page("Evidently's pages", f"{pipeline.evidently.rstrip('/')}/api/version")
 
@@ -169,6 +175,26 @@ def check_bucket(name: str, address: str) -> Finding:
     except (PynomalyError, OSError) as error:
         return Finding(check, "wrong", " ".join(str(error).split())[:300], mend)
     return Finding(check, "ok" if same else "wrong", address if same else "reads what was not written", mend)
+
+
+def check_broker(stream: Stream) -> Finding:
+    """Whether a stream's broker takes a connection; user, password and topic are tried by its worker."""
+    check, mend = f"{stream.broker} broker", "start the broker, or correct stream.address or address_env"
+    try:
+        address = read_address(stream)
+    except PynomalyError as error:
+        return Finding(check, "wrong", str(error), "set it for whoever starts `pynomaly stream`")
+    shown, problem = hide_broker_password(address), "it names no host"
+    for part in address.split("://")[-1].rpartition("@")[2].split(","):
+        host, _, port = part.split("/")[0].split("?")[0].rpartition(":")
+        if not host or not port.isdigit():
+            continue
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=_TIMEOUT_S):
+                return Finding(check, "ok", shown)
+        except OSError as error:
+            problem = str(error.strerror or error)
+    return Finding(check, "wrong", f"nobody answers at {shown}: {problem}", mend)
 
 
 def check_page(check: str, url: str) -> Finding:

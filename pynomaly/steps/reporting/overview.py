@@ -43,6 +43,7 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         newest = partitions[-1] if partitions else None
         obstacles = list_known_obstacles(ledger, pipeline.name, champion, newest)
         events = _count_newest_events(pipeline, ledger, newest) if newest else None
+        live = _describe_live(pipeline, ledger) if pipeline.data.source == "stream" else None
         alerts = _read_champion_alerts(pipeline, ledger, champion) if champion else None
         stream = (
             describe_stream(pipeline, ledger, alerts, newest.start)
@@ -58,6 +59,7 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         "guarantees": guarantees,
         "alerts_changed": list(_list_policy_changes(alerts, pipeline.alerts)) if alerts else [],
         "stream": stream,
+        "live": live,
         "obstacles": list(obstacles),
         "partitions": len(partitions),
         "last_window": partitions[-1].window if partitions else None,
@@ -69,6 +71,21 @@ def describe_status(pipeline: Pipeline) -> dict[str, Any]:
         "sinks": list(describe_delivery(pipeline)),
         "health": verdict.to_dict() if verdict else None,
         "last_training_decision": training.to_dict() if training else None,
+    }
+
+
+def _describe_live(pipeline: Pipeline, ledger: Ledger) -> dict[str, Any]:
+    """Returns how far the messages of the pipeline were read, and what is not in a closed window yet."""
+    positions = ledger.stream.read_positions(pipeline.name).values()
+    windows = ledger.stream.list_open_windows(pipeline.name)
+    newest = max((item.newest for item in positions if item.newest is not None), default=None)
+    read_at = max((item.at for item in positions if item.at is not None), default=None)
+    return {
+        "newest": newest.isoformat() if newest else None,
+        "read_at": read_at.isoformat() if read_at else None,
+        "open_windows": len(windows),
+        "open_rows": sum(item.rows for item in windows),
+        "dead_letters": sum(ledger.stream.count_letters(pipeline.name).values()),
     }
 
 

@@ -80,4 +80,4 @@ def _match_versions(data: Data, kept: KeptPart, frame: pd.DataFrame) -> NDArray[
     for table in (versions, wanted):
         table["place"] = table.groupby(keys, dropna=False).cumcount()
     matched = wanted.merge(versions, on=[*keys, "place"], how="left", validate="many_to_one")
-    return matched["version"].fillna(0).to_numpy(dtype=np.int64)
+    return matched["version"].fillna(0).to_numpy(dtype=np.int64, copy=True)

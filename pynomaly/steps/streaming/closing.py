@@ -1,8 +1,9 @@
 """Closes windows of a stream: their rows go into the files of the source, and the batch path scores them.
 
 So a closed window is what batch would have written. Rows keep the version that scored them when they came; a
-row that came late opens its window again, which is then scored again, on record. Every step may be repeated:
-a part of a window names the entries that it holds, and the ledger forgets them afterwards.
+row that came late opens its window again, which is then scored again, on record, and so are windows whose
+rows look back on it. Every step may be repeated: a part of a window names the entries that it holds, the
+ledger forgets them afterwards, and one entry marks the window as open until its alerts are raised.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from pynomaly.config import Pipeline
 from pynomaly.data.streams.kept_rows import KeptPart, KeptRows
 from pynomaly.data.window import Window, split_windows
-from pynomaly.errors import LeaseHeldError, NoChampionError, QualityError
+from pynomaly.errors import LeaseHeldError, NoChampionError, PynomalyError, QualityError, RecordError
 from pynomaly.records.ledger import Ledger, StreamEntry
 from pynomaly.steps.alerting.raise_alerts import raise_alerts
 from pynomaly.steps.scoring.score_windows import WindowScores, score_window
@@ -41,12 +42,15 @@ class ClosedWindow:
     scores : WindowScores or None
         None if it could not be scored: `problem` says why.
     problem : str
+    stays_open : bool
+        Whether the next call tries again what did not work.
     """
 
     window: str
     rows: int
     scores: WindowScores | None = None
     problem: str = ""
+    stays_open: bool = False
 
 
 def list_windows_over(pipeline: Pipeline, ledger: Ledger, now: datetime) -> tuple[Window, ...]:
@@ -90,36 +94,77 @@ def close_due_windows(
     SourceError, RecordError
         If rows or scores cannot be written; what was closed before stays closed.
     """
-    closed: list[ClosedWindow] = []
+    closed: dict[ClosedWindow, tuple[int, ...]] = {}
     for window in list_windows_over(pipeline, run.ledger, now or datetime.now(UTC)):
         try:
-            closed.append(_close_window(pipeline, run, window))
+            rows, marks = _keep_rows_that_count(pipeline, run.ledger, window)
+            closed[_score_kept(pipeline, run, window, rows)] = marks
+            for other in _list_neighbours(pipeline, run.ledger, window):
+                if (again := _score_kept(pipeline, run, other)).scores and again.scores.new:
+                    closed[again] = ()
         except LeaseHeldError:
-            continue
-    if any(item.scores is not None and item.scores.new for item in closed):
-        raise_alerts(pipeline, run)
+            if pipeline.data.lookback:
+                break  # later windows look back on rows that are on their way into files
+    if any(item.scores is not None for item in closed):
+        try:
+            raise_alerts(pipeline, run)
+        except LeaseHeldError:  # those of open windows are being raised: these windows close next time
+            return ()
+    for item, marks in closed.items():
+        if not item.stays_open:
+            run.ledger.stream.remove_entries(pipeline.name, item.window, marks)
     return tuple(closed)
 
 
-def _close_window(pipeline: Pipeline, run: WindowRun, window: Window) -> ClosedWindow:
-    after = split_windows(window.end, window.end + pipeline.data.series.delay, pipeline.windows.score)
-    if pipeline.data.series.delay:  # rows after its end, which its last rows wait for
-        after = (*after, Window.holding(window.end + pipeline.data.series.delay, pipeline.windows.score))
-    for other in after:
-        keep_window_rows(pipeline, run.ledger, other, stays_open=True)
-    rows = keep_window_rows(pipeline, run.ledger, window)
+def _keep_rows_that_count(pipeline: Pipeline, ledger: Ledger, window: Window) -> tuple[int, tuple[int, ...]]:
+    """Keep the rows of a window, and those after its end that its last rows wait for."""
+    delay, length = pipeline.data.series.delay, pipeline.windows.score
+    if delay:
+        last = window.end + delay
+        for other in (*split_windows(window.end, last, length), Window.holding(last, length)):
+            keep_window_rows(pipeline, ledger, other, is_over=True)
+    return keep_window_rows(pipeline, ledger, window, is_over=True)
+
+
+def _score_kept(pipeline: Pipeline, run: WindowRun, window: Window, rows: int = 0) -> ClosedWindow:
     try:
         return ClosedWindow(window.key, rows, score_window(pipeline, window, run))
     except NoChampionError as error:
         return ClosedWindow(window.key, rows, problem=f"its rows are kept, and not scored: {error}")
     except QualityError as error:
         return ClosedWindow(window.key, rows, problem=str(error))
+    except RecordError:
+        raise  # not of this window alone
+    except PynomalyError as error:
+        return ClosedWindow(window.key, rows, problem=str(error), stays_open=True)
 
 
-def keep_window_rows(pipeline: Pipeline, ledger: Ledger, window: Window, *, stays_open: bool = False) -> int:
-    """Move the rows of a window from the ledger into a file; return how many.
+def _list_neighbours(pipeline: Pipeline, ledger: Ledger, window: Window) -> list[Window]:
+    """Return the scored windows whose rows look on rows of this one, which may have come late."""
+    data = pipeline.data
+    if not data.lookback:
+        return []
+    first = Window.holding(window.start - data.series.delay, pipeline.windows.score)
+    last = Window.holding(window.end + data.lookback, pipeline.windows.score)
+    partitions = ledger.list_partitions(pipeline.name, first.start, last.end)
+    windows = (Window.of_key(item.window) for item in partitions)
+    return [item for item in windows if item is not None and item != window]
 
-    With `stays_open`, those that alert stay in the ledger, too.
+
+def keep_window_rows(
+    pipeline: Pipeline, ledger: Ledger, window: Window, *, is_over: bool = False
+) -> tuple[int, tuple[int, ...]]:
+    """Move the rows of a window from the ledger into a file.
+
+    One entry stays in the ledger, with the rows that alert: while it does, the window is open. If the window
+    is read next (`is_over`), rows that came twice, far apart, are left once.
+
+    Returns
+    -------
+    rows : int
+        How many were moved.
+    marks : tuple of int
+        The entries that stay; none if nothing of the window is in the ledger.
 
     Raises
     ------
@@ -128,26 +173,52 @@ def keep_window_rows(pipeline: Pipeline, ledger: Ledger, window: Window, *, stay
     SourceError
         If the file cannot be written; the rows stay in the ledger.
     """
-    kept, name = KeptRows(pipeline.data), pipeline.name
-    with ledger.hold_lease(f"keep:{name}:{window.key}"):
-        ledger.stream.remove_entries(name, window.key, kept.read_entries(window))
-        entries: list[StreamEntry] = []
-        while more := ledger.stream.read_entries(name, window.key, entries[-1].seq if entries else 0):
-            entries += more
-        if not entries:
-            return 0
-        rows = unpack_rows([entry.content for entry in entries])
-        numbers = tuple(entry.seq for entry in entries)
-        own = rows.take(rows.kept)
-        if len(own.frame):
-            kept.write_part(window, KeptPart(own.frame, own.versions, numbers))
+    kept = KeptRows(pipeline.data)
+    with ledger.hold_lease(f"keep:{pipeline.name}:{window.key}"):
+        result = _move_entries(pipeline, ledger, kept, window)
+        if is_over:
+            kept.drop_doubles(window)
+        return result
+
+
+def _move_entries(
+    pipeline: Pipeline, ledger: Ledger, kept: KeptRows, window: Window
+) -> tuple[int, tuple[int, ...]]:
+    name = pipeline.name
+    entries: list[StreamEntry] = []
+    while more := ledger.stream.read_entries(name, window.key, entries[-1].seq if entries else 0):
+        entries += more
+    if len(entries) <= 1 and not any(entry.rows for entry in entries):
+        return 0, tuple(entry.seq for entry in entries)
+    numbers = kept.read_entries(window)
+    held = [entry for entry in entries if entry.seq in numbers]  # written, and then the process died
+    fresh = [entry for entry in entries if entry.seq not in numbers]
+    marks = [_replace_by_mark(pipeline, ledger, held)] if held else []
+    rows = 0
+    if with_rows := [entry.content for entry in fresh if entry.rows]:
+        brought = unpack_rows(with_rows)
+        own = brought.take(brought.kept)
+        kept.write_part(window, KeptPart(own.frame, own.versions, tuple(entry.seq for entry in fresh)))
+        rows = len(own.frame)
+    marks += [_replace_by_mark(pipeline, ledger, fresh)] if fresh else []
+    return rows, tuple(marks)
+
+
+def _replace_by_mark(pipeline: Pipeline, ledger: Ledger, entries: list[StreamEntry]) -> int:
+    """Let one entry with the rows that alert take the place of entries whose rows are in a file."""
+    window, count, content = entries[0].window, 0, b""
+    if pipeline.data.series.delay and (brought := [entry.content for entry in entries if entry.content]):
+        rows = unpack_rows(brought)
+        later, span = rows.take(~rows.kept & (rows.versions > 0)), Window.of_key(window)
+        if len(later.frame) and span is not None:
+            KeptRows(pipeline.data).add_versions(span, later.frame, later.versions)
+    if alerts := [entry.content for entry in entries if entry.alerts]:
+        rows = unpack_rows(alerts)
         alerting = rows.take(rows.alerted)
-        left = None
-        if stays_open and len(alerting.frame):  # what alerts of it so far is still asked for
-            alerting = replace(alerting, kept=np.zeros(len(alerting.frame), dtype=bool))
-            left = StreamEntry(window.key, 0, len(alerting.frame), pack_rows(alerting))
-        ledger.stream.remove_entries(name, window.key, numbers, left)
-        return len(own.frame)
+        count = len(alerting.frame)
+        content = pack_rows(replace(alerting, kept=np.zeros(count, dtype=bool)))
+    mark = StreamEntry(window, 0, count, content)
+    return ledger.stream.remove_entries(pipeline.name, window, [entry.seq for entry in entries], mark)
 
 
 def keep_long_windows(pipeline: Pipeline, ledger: Ledger) -> None:
@@ -156,6 +227,6 @@ def keep_long_windows(pipeline: Pipeline, ledger: Ledger) -> None:
         window = Window.of_key(item.window)
         if item.entries > MAX_ENTRIES and window is not None:
             try:
-                keep_window_rows(pipeline, ledger, window, stays_open=True)
+                keep_window_rows(pipeline, ledger, window)
             except LeaseHeldError:
                 continue

@@ -18,6 +18,9 @@ __all__ = ["MAX_BODY", "build_letters", "describe_letters", "format_letter"]
 MAX_BODY = 16_384
 """Bytes of a message that are kept of it."""
 
+MAX_OF_MESSAGE = 100
+"""Letters of one message, which may hold a hundred thousand rows; one more says that there were more."""
+
 _MAX_REASON = 500
 
 
@@ -33,7 +36,11 @@ def build_letters(pipeline: str, letters: Sequence[DeadLetter]) -> list[StreamLe
         else:
             name = hashlib.sha256(message.id.encode() + b"\0" + message.body).hexdigest()[:32]
         key = f"{pipeline}:{name[-200:]}:{number}"
-        reason = letter.reason[:_MAX_REASON]
+        reason = letter.reason[:_MAX_REASON].encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+        if number == MAX_OF_MESSAGE:
+            reason = f"more than {MAX_OF_MESSAGE} rows of the message cannot be used, as this one: {reason}"
+        elif number > MAX_OF_MESSAGE:
+            continue
         rows.append(
             StreamLetter(
                 key,

@@ -10,13 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pynomaly.data.frame import PAST
+from pynomaly.data.streams.columns import RESERVED
 from pynomaly.errors import IntegrityError
 from pynomaly.model.bundle import SCORE_COLUMNS
+from pynomaly.records.ledger import StreamEntry
 
-__all__ = ["EntryRows", "pack_rows", "unpack_rows"]
+__all__ = ["EntryRows", "build_entry", "pack_rows", "unpack_rows", "unscored_rows"]
 
-_OWN = "pynomaly."
-_VERSION, _KEPT, _CARRIERS = f"{_OWN}version", f"{_OWN}kept", f"{_OWN}carriers"
+_VERSION, _KEPT, _CARRIERS = f"{RESERVED}version", f"{RESERVED}kept", f"{RESERVED}carriers"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,7 @@ def pack_rows(rows: EntryRows) -> bytes:
     import pyarrow as pa
 
     frame = rows.frame.drop(columns=PAST) if PAST in rows.frame else rows.frame
-    own = {f"{_OWN}{name}": rows.scored[name].to_numpy() for name in SCORE_COLUMNS}
+    own = {f"{RESERVED}{name}": rows.scored[name].to_numpy() for name in SCORE_COLUMNS}
     own |= {_VERSION: rows.versions, _KEPT: rows.kept, _CARRIERS: rows.carriers}
     whole = pd.concat(
         [frame.reset_index(drop=True), pd.DataFrame(own, index=pd.RangeIndex(len(frame)))], axis=1
@@ -82,7 +83,7 @@ def pack_rows(rows: EntryRows) -> bytes:
 
 
 def unpack_rows(contents: Sequence[bytes]) -> EntryRows:
-    """Return the rows of entries, one after the other.
+    """Return the rows of entries, one after the other; at least one of them has rows.
 
     Raises
     ------
@@ -92,12 +93,12 @@ def unpack_rows(contents: Sequence[bytes]) -> EntryRows:
     import pyarrow as pa
 
     try:
-        tables = [pa.ipc.open_stream(content).read_all() for content in contents]
+        tables = [pa.ipc.open_stream(content).read_all() for content in contents if content]
         whole = pa.concat_tables(tables, promote_options="permissive").to_pandas(ignore_metadata=True)
-        scored = whole[[f"{_OWN}{name}" for name in SCORE_COLUMNS]]
+        scored = whole[[f"{RESERVED}{name}" for name in SCORE_COLUMNS]]
     except (pa.ArrowException, KeyError) as error:
         raise IntegrityError(f"an entry of the stream's log holds no rows: {error}") from error
-    frame = whole[[name for name in whole if not str(name).startswith(_OWN)]]
+    frame = whole[[name for name in whole if not str(name).startswith(RESERVED)]]
     return EntryRows(
         frame,
         scored.set_axis(list(SCORE_COLUMNS), axis=1),
@@ -105,3 +106,19 @@ def unpack_rows(contents: Sequence[bytes]) -> EntryRows:
         whole[_KEPT].to_numpy(dtype=bool),
         whole[_CARRIERS].to_numpy(dtype=object),
     )
+
+
+def unscored_rows(frame: pd.DataFrame) -> EntryRows:
+    """Return entry rows for rows that nobody scores: none, or before there are columns."""
+    zeros, scored = (
+        np.zeros(len(frame), dtype=np.int64),
+        pd.DataFrame(index=frame.index, columns=SCORE_COLUMNS),
+    )
+    return EntryRows(
+        frame, scored, zeros, np.ones(len(frame), dtype=bool), np.full(len(frame), "", dtype=object)
+    )
+
+
+def build_entry(window: str, rows: EntryRows) -> StreamEntry:
+    """Return rows of one window as an entry of the log."""
+    return StreamEntry(window, int(rows.kept.sum()), int(rows.alerted.sum()), pack_rows(rows))

@@ -1,8 +1,8 @@
 """Runs a worker of a stream: reads the broker, processes batches, raises alerts, closes windows.
 
 Reading is asynchronous; each batch is processed in one thread while the event loop keeps the connection
-alive. Alerts are opened in a second thread, windows are closed in a third, and each sink has one of its own.
-One batch is in memory at a time, whatever the lag.
+alive. Alerts are opened in a second thread, windows are closed in a third, and sinks have threads of their
+own. One batch is in memory at a time, whatever the lag.
 """
 
 from __future__ import annotations
@@ -134,6 +134,7 @@ class StreamRun:
         self._last_work = time.monotonic()
         self._alerts_due, self._ending = asyncio.Event(), asyncio.Event()
         self._read_block = read_block
+        self._publishing = asyncio.Lock()
 
     async def run(self, *, until_idle_s: float | None = None) -> StreamProgress:
         """Work until :meth:`stop`, or until nothing has come for `until_idle_s` seconds and no message waits.
@@ -167,19 +168,19 @@ class StreamRun:
                 )
 
                 async def handle(messages: Sequence[Message]) -> None:
-                    outcome = await self._process(worker, messages)
-                    self.progress.add(outcome)
-                    self._last_work = time.monotonic()
-                    if outcome.problem and outcome.rows:
-                        self._say_problem(f"rows are kept, and not scored: {outcome.problem}")
-                    self._on_batch(outcome)
-                    if outcome.alerting is not None:
-                        alerts.add(outcome.alerting)
-                        self._alerts_due.set()
-                    if outcome.scored is not None and sinks.takes_scores:
-                        await asyncio.to_thread(self._hand_over_scores, sinks, outcome.scored)
-                    if outcome.letters:
-                        await self._publish_letters(ledger, publisher)
+                    for outcome in await self._process(worker, messages):
+                        self.progress.add(outcome)
+                        self._last_work = time.monotonic()
+                        if outcome.problem and outcome.rows:
+                            self._say_problem(f"rows are kept, and not scored: {outcome.problem}")
+                        self._on_batch(outcome)
+                        if outcome.alerting is not None:
+                            alerts.add(outcome.alerting)
+                            self._alerts_due.set()
+                        if outcome.scored is not None and sinks.takes_scores:
+                            await asyncio.to_thread(self._hand_over_scores, sinks, outcome.scored)
+                        if outcome.letters:
+                            await self._publish_letters(ledger, publisher)
 
                 await self._publish_letters(ledger, publisher)
                 if self._stop_asked:
@@ -212,12 +213,12 @@ class StreamRun:
         if self._consumer is not None:
             await self._consumer.stop()
 
-    async def _process(self, worker: StreamWorker, messages: Sequence[Message]) -> BatchOutcome:
+    async def _process(self, worker: StreamWorker, messages: Sequence[Message]) -> list[BatchOutcome]:
         """Process a batch; records that fail are tried again, while the broker keeps what follows."""
         wait = _RETRY_S
         while True:
             try:
-                return await asyncio.to_thread(worker.process, messages)
+                return await asyncio.to_thread(worker.process_each, messages)
             except RecordError as error:
                 if self._stop_asked:
                     raise  # the broker gives this batch again
@@ -278,24 +279,33 @@ class StreamRun:
             self._say_problem(f"no window could be closed: {error}")
             return
         for item in closed:
-            self.progress.windows.append(item.window)
             if item.problem:
                 self._say_problem(f"{item.window}: {item.problem}")
-        if closed:
+        if closed := tuple(item for item in closed if not item.stays_open):
+            self.progress.windows += [item.window for item in closed]
             self._on_closed(closed)
 
     async def _publish_letters(self, ledger: Ledger, publisher: Publisher | None) -> None:
-        """Publish the dead letters that are recorded and not yet in their topic."""
+        """Publish the dead letters that are recorded and not yet in their topic; one worker at a time."""
         if publisher is None:
             return
         log, name = ledger.stream, self.pipeline.name
         try:
+            async with self._publishing:
+                if await asyncio.to_thread(log.list_letters, name, unpublished=True, limit=1):
+                    await self._publish_all_letters(ledger, publisher)
+        except LeaseHeldError:
+            return  # another worker does
+        except (BrokerError, RecordError) as error:
+            self._say_problem(f"dead letters wait in the ledger: {error}")
+
+    async def _publish_all_letters(self, ledger: Ledger, publisher: Publisher) -> None:
+        log, name = ledger.stream, self.pipeline.name
+        with ledger.hold_lease(f"letters:{name}"):
             while letters := await asyncio.to_thread(log.list_letters, name, unpublished=True):
                 outgoing = [format_letter(name, letter) for letter in letters]
                 await publisher.publish(self.pipeline.stream.dead_letter_topic, outgoing)
                 await asyncio.to_thread(log.mark_published, name, [letter.seq for letter in letters])
-        except BrokerError as error:
-            self._say_problem(f"dead letters wait in the ledger: {error}")
 
     def _say_problem(self, text: str) -> None:
         if text not in self.progress.problems[-1:]:

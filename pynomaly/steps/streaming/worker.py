@@ -9,7 +9,8 @@ reads back when it starts.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -24,13 +25,13 @@ from pynomaly.data.streams.decoding import DeadLetter, DecodedRows, MessageDecod
 from pynomaly.data.streams.history import EntityHistory
 from pynomaly.data.streams.kept_rows import KeptRows
 from pynomaly.data.streams.window_keys import name_windows
-from pynomaly.data.window import ORIGIN, Window
-from pynomaly.errors import SourceError, WindowError
-from pynomaly.model.bundle import SCORE_COLUMNS
-from pynomaly.records.ledger import Ledger, StreamEntry, StreamMovedError, StreamPosition
+from pynomaly.data.window import Window
+from pynomaly.errors import PynomalyError, SourceError, WindowError
+from pynomaly.records.ledger import Ledger, StreamMovedError, StreamPosition
 from pynomaly.records.registry.live_champion import LiveChampion
+from pynomaly.steps.streaming.arrival_times import refuse_times
 from pynomaly.steps.streaming.dead_letters import build_letters
-from pynomaly.steps.streaming.entry_rows import EntryRows, pack_rows, unpack_rows
+from pynomaly.steps.streaming.entry_rows import EntryRows, build_entry, unpack_rows, unscored_rows
 from pynomaly.steps.streaming.live_scorer import AlertingRows, score_live_rows
 from pynomaly.steps.streaming.recent_keys import RecentKeys
 
@@ -125,6 +126,35 @@ class StreamWorker:
                 raise
         raise AssertionError("the last try returns or raises")
 
+    def process_each(self, messages: Sequence[Message]) -> list[BatchOutcome]:
+        """Process messages as one batch; if one breaks what reads it, as several, and that one is refused.
+
+        Raises
+        ------
+        PynomalyError, OSError, MemoryError
+            As :meth:`process`; what came before in the batch may be recorded, and is known when it comes
+            again.
+        """
+        try:
+            return [self.process(messages)]
+        except (PynomalyError, OSError, MemoryError):
+            raise
+        except Exception as error:  # of a library, about a message that nobody thought of
+            if len(messages) > 1:
+                middle = len(messages) // 2
+                return [*self.process_each(messages[:middle]), *self.process_each(messages[middle:])]
+            return [self._refuse(messages[0], f"{type(error).__name__}: {error}")]
+
+    def _refuse(self, message: Message, reason: str) -> BatchOutcome:
+        """Record a message as a dead letter."""
+        self._restore()
+        positions = self._find_positions([message], pd.DataFrame(), np.empty(0, dtype=np.int64))
+        before = {item.part: self._find_offset(item.part) for item in positions}
+        letters = build_letters(self.pipeline.name, [DeadLetter(message, "unusable", reason)])
+        self._ledger.stream.record_batch(self.pipeline.name, [], letters, positions, before)
+        self._positions |= {item.part: item for item in positions}
+        return BatchOutcome(1, letters=1)
+
     def _restore(self) -> None:
         """Read back positions, columns, and the newest rows of each entity."""
         self._is_stale = False
@@ -139,24 +169,21 @@ class StreamWorker:
             self._history.remember(rows)
             self._keys.remember(rows)
 
-    def _read_recent_rows(self) -> list[pd.DataFrame]:
-        """Return the rows that the next ones look back on: of files, and of windows that are open."""
+    def _read_recent_rows(self) -> Iterator[pd.DataFrame]:
+        """Yield the rows that the next ones look back on: of files, and of windows that are open."""
         newest = max(filter(None, (item.newest for item in self._positions.values())), default=None)
-        frames: list[pd.DataFrame] = []
-        if newest is not None:
-            start = newest - max(self._data.lookback, self.pipeline.windows.score)
-            try:
-                plain = self._data.model_copy(update={"series": type(self._data.series)(), "counters": ()})
-                frames.append(read_source(plain, Window(start, newest + timedelta(microseconds=1))))
-            except (SourceError, WindowError):
-                pass  # no window was closed yet, or none so late
+        if newest is not None and self._data.lookback:
+            plain = self._data.model_copy(update={"series": type(self._data.series)(), "counters": ()})
+            recent = Window(newest - self._data.lookback, newest + timedelta(microseconds=1))
+            with suppress(SourceError, WindowError):  # no window was closed yet, or none so late
+                yield read_source(plain, recent)
         for item in self._ledger.stream.list_open_windows(self.pipeline.name):
             after = 0
             while entries := self._ledger.stream.read_entries(self.pipeline.name, item.window, after):
-                rows = unpack_rows([entry.content for entry in entries])
-                frames.append(rows.frame[rows.kept])
+                if with_rows := [entry.content for entry in entries if entry.rows]:
+                    rows = unpack_rows(with_rows)
+                    yield rows.frame[rows.kept]
                 after = entries[-1].seq
-        return frames
 
     def _process(self, messages: Sequence[Message]) -> BatchOutcome:
         if self._is_stale:
@@ -174,7 +201,7 @@ class StreamWorker:
         )
         windows = name_windows(times, self.pipeline.windows.score)
         entries = [
-            _build_entry(window, entry.take(windows == window)) for window in dict.fromkeys(windows.tolist())
+            build_entry(window, entry.take(windows == window)) for window in dict.fromkeys(windows.tolist())
         ]
         positions = self._find_positions(fresh, frame, owners)
         before = {item.part: self._find_offset(item.part) for item in positions}
@@ -210,7 +237,11 @@ class StreamWorker:
         is_first = self._decoder.columns is None
         decoded = self._decoder.decode(messages)
         if is_first and self._decoder.columns is not None:
-            settled = self._kept.settle_columns(self._decoder.columns)
+            served = self.champion.served
+            columns = self._decoder.columns.join_features(
+                served.bundle.contract if served else None, self._data
+            )
+            settled = self._kept.settle_columns(columns)
             if settled != self._decoder.columns:
                 self._decoder = MessageDecoder(self.pipeline.stream, self._data, settled)
                 decoded = self._decoder.decode(messages)
@@ -224,24 +255,17 @@ class StreamWorker:
         frame, owners = decoded.frame, decoded.owners
         if not len(frame):
             return frame, owners
-        stream, now = self.pipeline.stream, datetime.now(UTC)
+        newest = {name: item.newest for name, item in self._positions.items() if item.newest is not None}
+        sources = [(self._name_part(messages[owner]), messages[owner].sent) for owner in owners]
         times = frame[str(self._data.time)]
-        latest = pd.Timestamp(now + stream.ahead)
-        ahead = (times > latest).to_numpy()
-        newest = [item.newest for item in self._positions.values() if item.newest is not None]
-        if not ahead.all():
-            newest.append(times[~ahead].max().to_pydatetime())
-        oldest = pd.Timestamp(max(ORIGIN, max(newest) - stream.correct) if newest else ORIGIN)
-        old = (times < oldest).to_numpy()
-        for row in np.flatnonzero(ahead | old).tolist():
-            moment = times.iloc[row].isoformat()
-            if ahead[row]:
-                reason = f"its time {moment} lies more than stream.ahead after now; a clock is wrong"
-            else:
-                reason = f"its time {moment} is before {oldest.isoformat()}, older than stream.correct allows"
-            letters.append(DeadLetter(messages[owners[row]], "ahead" if ahead[row] else "too_late", reason))
-        kept = ~(ahead | old)
+        refused = refuse_times(self.pipeline.stream, times, sources, newest, datetime.now(UTC))
+        letters += [DeadLetter(messages[owners[row]], *why) for row, why in refused.items()]
+        kept = np.ones(len(frame), dtype=bool)
+        kept[list(refused)] = False
         return frame[kept].reset_index(drop=True), owners[kept]
+
+    def _name_part(self, message: Message) -> str:
+        return message.part or f"worker {self._name}"
 
     def _score(
         self,
@@ -255,7 +279,7 @@ class StreamWorker:
         tags = np.arange(first, first + len(frame))
         self._tags += len(frame)
         if self._history is None or not len(frame):
-            return _no_rows(frame), None, ""
+            return unscored_rows(frame), None, ""
         ready = self._history.take(frame, tags)
         live = score_live_rows(self.pipeline, self.champion, ready.frame)
         for row, (rule, reason) in live.refused.items():
@@ -283,7 +307,7 @@ class StreamWorker:
         """Return how far the stream is read after these messages; by worker where nothing counts them."""
         if not messages:
             return []
-        names = [message.part or f"worker {self._name}" for message in messages]
+        names = [self._name_part(message) for message in messages]
         codes, parts = pd.factorize(np.array(names, dtype=object))
         newest: dict[int, datetime] = {}
         if len(frame):
@@ -314,18 +338,3 @@ class StreamWorker:
 def _measure_waits(messages: Sequence[Message]) -> NDArray[np.float64]:
     now = datetime.now(UTC).timestamp()
     return np.array([now - message.sent.timestamp() for message in messages if message.sent is not None])
-
-
-def _no_rows(frame: pd.DataFrame) -> EntryRows:
-    """Return entry rows for rows that nobody scores: none, or before there are columns."""
-    zeros, scored = (
-        np.zeros(len(frame), dtype=np.int64),
-        pd.DataFrame(index=frame.index, columns=SCORE_COLUMNS),
-    )
-    return EntryRows(
-        frame, scored, zeros, np.ones(len(frame), dtype=bool), np.full(len(frame), "", dtype=object)
-    )
-
-
-def _build_entry(window: str, rows: EntryRows) -> StreamEntry:
-    return StreamEntry(window, int(rows.kept.sum()), int(rows.alerted.sum()), pack_rows(rows))

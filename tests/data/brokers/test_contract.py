@@ -309,6 +309,61 @@ def test_a_broker_that_is_restarted_in_the_middle_is_said_and_loses_nothing(brok
     assert "answers again" in problems[-1]
 
 
+@pytest.mark.slow
+def test_a_publisher_outlives_a_restart_of_the_broker(broker, topic):
+    if not broker.command:
+        pytest.skip(f"{broker.kind}: it is no process of its own here")
+
+    async def check() -> None:
+        await join_group(broker, topic)
+        publisher = open_publisher(broker.make_stream(topic))
+        await publisher.publish(topic, number_bodies(10))
+        broker.stop()
+        broker.start()
+        await publisher.publish(topic, number_bodies(10, first=10))
+        await publisher.close()
+
+    asyncio.run(check())
+    if broker.kind != "mqtt":  # whose session has lost its subscription: see above
+        messages = flatten(asyncio.run(collect(broker.make_stream(topic), 20)))
+        assert {int(message.body) for message in messages} == set(range(20))
+
+
+@pytest.mark.slow
+def test_members_that_come_and_go_in_the_middle_lose_nothing(broker, topic):
+    if broker.kind == "mqtt":
+        pytest.skip("mqtt: a session whose member has left keeps its share until that member is back")
+    stream = broker.make_stream(topic, max_rows=10, linger_ms=1)
+    members = [open_consumer(stream, f"{topic}-g", name="" if broker.kind == "kafka" else n) for n in "ab"]
+    received: list[set[int]] = [set(), set()]
+
+    async def check() -> None:
+        await publish(broker, topic, number_bodies(200))
+        running: list[asyncio.Task[None]] = []
+
+        async def run(place: int) -> None:
+            async def handle(batch: Sequence[Message]) -> None:
+                received[place].update(int(message.body) for message in batch)
+                await asyncio.sleep(0.02)  # of work, during which the other one reads
+                if len(running) == 1:
+                    running.append(asyncio.create_task(run(1)))
+                if place == 1 and received[1]:
+                    await members[0].stop()
+                if len(received[0] | received[1]) == 200:
+                    await members[1].stop()
+
+            await members[place].run(handle)
+
+        running.append(asyncio.create_task(run(0)))
+        await asyncio.wait_for(running[0], _PATIENCE)
+        if len(received[0]) == 200:  # the first was done before the second came
+            await members[1].stop()
+        await asyncio.wait_for(running[1], _PATIENCE)
+
+    asyncio.run(check())
+    assert received[0] | received[1] == set(range(200))
+
+
 async def join_group(broker: BrokerServer, topic: str, group: str = "g") -> None:
     """MQTT keeps messages only for those who have subscribed before."""
     if broker.kind != "mqtt":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,11 +14,12 @@ import pytest
 
 from pynomaly.config import BROKERS
 from pynomaly.config.delivery import SINK_KINDS
-from pynomaly.data.brokers import Message, open_consumer
+from pynomaly.data.brokers import Message
 from pynomaly.data.places import resolve_place
 from pynomaly.errors import ReceiverError
 from pynomaly.records.sinks import SINKS, Receiver
 from tests.brokers import MissingBroker, run_broker
+from tests.data.brokers.test_contract import join_group, make_consumer
 from tests.records.sinks.test_contract import make_part
 
 pytestmark = pytest.mark.server
@@ -71,8 +71,8 @@ def test_events_reach_a_topic_of_a_real_broker(kind: str, tmp_path: Path) -> Non
         pytest.skip(f"no client of {kind} yet")
     try:
         with run_broker(kind, tmp_path) as server:
-            server.create_topic("anomalies.alerts")
-            consumer = open_consumer(server.make_stream("anomalies.alerts"), "readers")
+            server.create_topic("anomalies-alerts")
+            consumer = make_consumer(server.make_stream("anomalies-alerts"), "readers")
             received: list[Message] = []
 
             async def keep(messages: Sequence[Message]) -> None:
@@ -81,12 +81,16 @@ def test_events_reach_a_topic_of_a_real_broker(kind: str, tmp_path: Path) -> Non
                     await consumer.stop()
 
             async def read_while_sending() -> None:
+                await join_group(server, "anomalies-alerts", "readers")
                 reading = asyncio.create_task(consumer.run(keep))
                 secrets = {"address": server.address}
-                with open_sink("topic", secrets, broker=kind, topic="anomalies.{what}") as receiver:
-                    await asyncio.to_thread(receiver.deliver, make_part("alerts"))
-                with suppress(TimeoutError):
+                try:
+                    with open_sink("topic", secrets, broker=kind, topic="anomalies-{what}") as receiver:
+                        await asyncio.to_thread(receiver.deliver, make_part("alerts"))
                     await asyncio.wait_for(asyncio.shield(reading), 60)
+                finally:
+                    await consumer.stop()
+                    await reading
 
             asyncio.run(read_while_sending())
     except MissingBroker as error:

@@ -149,3 +149,23 @@ def test_live_rows_stay_in_the_table_when_their_window_closes(pipeline, tmp_path
     assert count() == 7
     with Ledger.open(machines.ledger_url) as ledger:
         assert ledger.find_partition("machines", window_of(0)).version == 2
+
+
+def test_an_alert_waits_for_no_scores_of_its_own_sink(pipeline, hook: Receiving) -> None:
+    arrived, release = threading.Event(), threading.Event()
+
+    def answer(asked: Asked) -> Reply:
+        if b"org.pynomaly.alert" in asked.body:
+            arrived.set()
+        else:
+            release.wait(60)
+        return Reply()
+
+    hook.answer = answer
+    machines = pipeline(days=1, sinks=[make_sink(what=["scores", "alerts"])])
+    with LiveDelivery(machines) as live:
+        live.hand_over(window_of(0).key, make_scores(0, 10))
+        write_alert(machines, "one")
+        live.wake()
+        assert arrived.wait(30)
+        release.set()

@@ -58,7 +58,7 @@ def test_an_alert_opens_with_its_row_and_goes_on_when_the_window_closes(
     assert raise_live(table, again) == 0  # after a start
     if moved and needed == 1:
         with Ledger.open(table.live.ledger_url) as ledger:
-            keep_window_rows(table.live, ledger, DAY, stays_open=True)
+            keep_window_rows(table.live, ledger, DAY)
     rest = rows_of(table, Window(HALF.end, DAY.end))
     raise_live(table, alerts, table.send(table.messages(rest, first=len(rows_of(table, HALF)))))
     before = {name: describe(item) for name, item in find_alerts(table).items()}

@@ -63,7 +63,8 @@ class StreamEntry:
     Attributes
     ----------
     content : bytes
-        The rows with their scores, as :mod:`pynomaly.steps.streaming.entry_rows` writes them.
+        The rows with their scores, as :mod:`pynomaly.steps.streaming.entry_rows` writes them; empty for
+        none.
     """
 
     window: str
@@ -98,7 +99,7 @@ class StreamLetter:
 
 @dataclass(frozen=True)
 class OpenWindow:
-    """A window with rows that are in no file yet.
+    """A window that is not closed: it has rows that are in no file yet, or a mark that it is open.
 
     Attributes
     ----------
@@ -199,7 +200,7 @@ class StreamLog:
     # Rows of open windows
 
     def list_open_windows(self, pipeline: str) -> tuple[OpenWindow, ...]:
-        """Return the windows with rows that are in no file yet, oldest first."""
+        """Return the windows that are not closed, oldest first."""
         table = stream_entries.c
         newest_alert = func.max(case((table.alerts > 0, table.seq), else_=0))
         sums = (func.sum(table.rows), func.sum(table.alerts), func.count(), newest_alert)
@@ -228,12 +229,19 @@ class StreamLog:
 
     def remove_entries(
         self, pipeline: str, window: str, numbers: Iterable[int], left: StreamEntry | None = None
-    ) -> None:
-        """Remove entries whose rows are in the window's file; `left` takes their place, if given."""
-        wanted = sorted(numbers)
+    ) -> int:
+        """Remove entries whose rows are in the window's file; `left` takes their place, if given.
+
+        Returns
+        -------
+        int
+            Number of `left`; 0 without.
+        """
+        wanted, number = sorted(numbers), 0
         with self._database.begin_write() as connection:
             if left is not None:
-                connection.execute(insert(stream_entries).values(self._build_row(pipeline, left)))
+                statement = insert(stream_entries).values(self._build_row(pipeline, left))
+                number = int(connection.execute(statement.returning(stream_entries.c.seq)).scalar_one())
             for first in range(0, len(wanted), 500):
                 connection.execute(
                     delete(stream_entries).where(
@@ -242,6 +250,7 @@ class StreamLog:
                         stream_entries.c.seq.in_(wanted[first : first + 500]),
                     )
                 )
+        return number
 
     # Dead letters
 
@@ -266,7 +275,8 @@ class StreamLog:
         return {rule: int(count) for rule, count in self._database.read_rows(query)}
 
     def mark_published(self, pipeline: str, numbers: Sequence[int]) -> None:
-        """Record that dead letters are in their topic; only the newest :data:`MAX_LETTERS` of them stay."""
+        """Record that dead letters are in their topic; of those, only such as are among the newest
+        :data:`MAX_LETTERS` stay."""
         table = stream_letters.c
         with self._database.begin_write() as connection:
             connection.execute(
@@ -281,5 +291,7 @@ class StreamLog:
             ).scalar()
             if oldest is not None:
                 connection.execute(
-                    delete(stream_letters).where(table.pipeline == pipeline, table.seq <= oldest)
+                    delete(stream_letters).where(
+                        table.pipeline == pipeline, table.seq <= oldest, table.published.is_not(None)
+                    )
                 )
