@@ -98,7 +98,9 @@ def make_river_scorer(pipeline: Pipeline) -> Callable[[list[dict[str, Any]]], An
     def score(records: list[dict[str, Any]]) -> Any:
         scores = []
         for record in records:
-            row = {name: cell for name, cell in record.items() if name not in keys}
+            row = {
+                name: cell for name, cell in record.items() if isinstance(cell, float) and name not in keys
+            }
             scores.append(model.score_one(row))
             model.learn_one(row)
         return scores
