@@ -10,7 +10,7 @@ SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 # Bytecode makes every later import two to three times faster.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo check test coverage mutants faults lint types security audit guard reference house docs dist up clean
+.PHONY: install demo demo-live check test coverage mutants faults lint types security audit guard reference house docs dist up clean
 
 install: $(STAMP)
 
@@ -29,6 +29,10 @@ $(RUN): pyproject.toml constraints.txt
 
 demo: $(RUN)
 	$(BIN)/pynomaly demo
+
+# A fleet sends rows through the broker in this process; alerts appear, the regime shifts, the champion changes.
+demo-live: $(RUN)
+	$(BIN)/pynomaly demo --live
 
 # Less than two minutes on two cores: before every commit. `make test` runs the rest too.
 check: install lint types security

@@ -12,7 +12,7 @@ from html import escape
 
 from rooms import DOORS, GROUND, WINGS, sort_by_floor
 
-__all__ = ["FLOW", "VENDORS", "list_vendors", "picture"]
+__all__ = ["FLOW", "STYLE", "VENDORS", "draw_text", "list_vendors", "picture"]
 
 FLOW = (
     ("frame", "rows of a window", "pynomaly/data"),
@@ -52,7 +52,7 @@ VENDORS = {
 _TOP, _GAP, _ROW = 190, 6, 26
 """Where the wings begin, the space between two of them, and the height of a room's row."""
 
-_STYLE = """
+STYLE = """
   .page { fill: #ffffff } text { font: 14px system-ui, sans-serif; fill: #1b1f24 }
   .small { font-size: 12px; fill: #4a5159 } .title { font-size: 16px; font-weight: 600 }
   .box { fill: #eef3fa; stroke: #3a5f95; stroke-width: 1.2 } .wing { fill: #f3f4f6; stroke: #6b7280 }
@@ -73,13 +73,13 @@ def picture() -> str:
         '<title id="title">Architecture of Pynomaly</title>',
         f'<desc id="description">A window becomes, in this order: {steps}. Wings import downwards alone, and '
         f"rooms of a wing import rooms to their left. From the top: {escape(wings)}.</desc>",
-        f"<style>{_STYLE}</style>",
+        f"<style>{STYLE}</style>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="#3a5f95"/></marker></defs>',
         f'<rect class="page" width="960" height="{height}"/>',
         *_draw_flow(24),
-        _draw_text(20, _TOP, "Who may import whom: wings downwards, rooms to their left", "title", "start"),
-        _draw_text(940, _TOP, "doors to vendors", "small", "end"),
+        draw_text(20, _TOP, "Who may import whom: wings downwards, rooms to their left", "title", "start"),
+        draw_text(940, _TOP, "doors to vendors", "small", "end"),
         *bands,
     ]
     return "\n".join([*lines, "</svg>"]) + "\n"
@@ -109,22 +109,23 @@ def _list_floors(name: str) -> list[list[str]]:
     return [floor for floor in floors if floor]
 
 
-def _draw_text(x: float, y: float, text: str, kind: str = "", anchor: str = "middle") -> str:
+def draw_text(x: float, y: float, text: str, kind: str = "", anchor: str = "middle") -> str:
+    """Returns a line of text at a point of the page."""
     class_attribute = f' class="{kind}"' if kind else ""
     return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{class_attribute}>{escape(text)}</text>'
 
 
 def _draw_flow(top: float) -> Iterator[str]:
     """Yield the row of steps that a window passes."""
-    yield _draw_text(20, top + 10, "What a window becomes; nothing flows back", "title", "start")
+    yield draw_text(20, top + 10, "What a window becomes; nothing flows back", "title", "start")
     step, wide, y = 134, 116, top + 28
     for place, (name, holds, package) in enumerate(FLOW):
         x = 20 + place * step
         yield f'<rect class="box" x="{x}" y="{y}" width="{wide}" height="84" rx="6"/>'
-        yield _draw_text(x + wide / 2, y + 22, name, "title")
+        yield draw_text(x + wide / 2, y + 22, name, "title")
         for line, words in enumerate(_split_in_two(holds)):
-            yield _draw_text(x + wide / 2, y + 41 + 14 * line, words, "small")
-        yield _draw_text(x + wide / 2, y + 76, package.removeprefix("pynomaly/"), "small")
+            yield draw_text(x + wide / 2, y + 41 + 14 * line, words, "small")
+        yield draw_text(x + wide / 2, y + 76, package.removeprefix("pynomaly/"), "small")
         if place:
             yield f'<path class="way" d="M{x - step + wide} {y + 42} H{x - 2}"/>'
 
@@ -150,9 +151,9 @@ def _draw_wings(top: int) -> Iterator[str]:
     for name, wing in WINGS.items():
         high = _measure_wing(name)
         yield f'<rect class="wing" x="20" y="{y}" width="920" height="{high}" rx="5"/>'
-        yield _draw_text(32, y + 18, name, "title", "start")
+        yield draw_text(32, y + 18, name, "title", "start")
         for line, words in enumerate(_split_in_two(wing.holds, 26)):
-            yield _draw_text(32, y + 33 + 13 * line, words, "small", "start")
+            yield draw_text(32, y + 33 + 13 * line, words, "small", "start")
         floors = _list_floors(name)
         step = min(106, 660 // max(1, len(floors)))  # many floors stand closer
         for column, floor in enumerate(floors):
@@ -160,7 +161,7 @@ def _draw_wings(top: int) -> Iterator[str]:
             for place, room in enumerate(floor):
                 at = y + 6 + _ROW * place
                 yield f'<rect class="room" x="{x}" y="{at}" width="{step - 6}" height="{_ROW - 4}" rx="4"/>'
-                yield _draw_text(x + step // 2 - 3, at + 16, room, "small")
+                yield draw_text(x + step // 2 - 3, at + 16, room, "small")
         for line, words in enumerate(textwrap.wrap(", ".join(list_vendors(name)), 24)):
-            yield _draw_text(930, y + 17 + 13 * line, words, "small", "end")
+            yield draw_text(930, y + 17 + 13 * line, words, "small", "end")
         y += high + _GAP

@@ -21,6 +21,7 @@ import commands
 import picture
 import rooms
 import signs
+import stream_picture
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
@@ -295,6 +296,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/detectors.md": render_catalogue,
     "docs/detector-reference.md": detectors,
     "docs/pictures/architecture.svg": picture.picture,
+    "docs/pictures/streaming.svg": stream_picture.stream_picture,
     "docs/architecture.md": floors,
 }
 

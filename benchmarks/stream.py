@@ -70,7 +70,7 @@ def _list_alert_delays(bench: Bench, first: int) -> list[float]:
 
 
 def measure_backlog(bench: Bench, count: int) -> list[str]:
-    """A worker takes a backlog; then the batch path scores the same rows, and consumers that only score."""
+    """A worker takes a backlog; then consumers that only score take the same messages."""
     bench.send(count)
     lines = ["| consumer | rows | rows/s by the clock | rows/s of processor time |", "|---|---|---|---|"]
     roles = ["product", "plain", *(["river"] if find_spec("river") else [])]
@@ -80,6 +80,7 @@ def measure_backlog(bench: Bench, count: int) -> list[str]:
             if role == "product":
                 worker.wait_until_it_reads()
             lines.append(_describe_rate(role, worker, count))
+            print(lines[-1], flush=True)
     if "river" not in roles:
         lines.append("| river | not installed: `pip install river` beside the project | | |")
     return lines
@@ -91,13 +92,6 @@ def _describe_rate(role: str, worker: Worker, count: int) -> str:
     wall = batches[-1]["at"] - batches[0]["at"]
     cpu = batches[-1]["cpu"] - batches[0]["cpu"]
     return f"| {role} | {count:,} | {rest / wall:,.0f} | {rest / cpu:,.0f} |"
-
-
-def measure_batch(bench: Bench) -> list[str]:
-    """Rows a second of the batch path over the kept windows that nobody scored, on core 1."""
-    with bench.run_worker("batch") as worker:
-        worker.process.wait(600)
-        return [_describe_rate("batch", worker, worker.count())]
 
 
 def measure_memory(bench: Bench, rate: int, seconds: int) -> list[str]:

@@ -3,7 +3,6 @@
     python -m benchmarks.stream_roles product CONFIG --facts FILE       # until it is stopped
     python -m benchmarks.stream_roles plain CONFIG --facts FILE         # JSON to numbers to the bare detector
     python -m benchmarks.stream_roles river CONFIG --facts FILE         # JSON to half-space trees, row by row
-    python -m benchmarks.stream_roles batch CONFIG --facts FILE         # the batch path over the same windows
 
 Each writes a line of JSON for what it did, the seconds of processor time that it took included.
 """
@@ -52,21 +51,23 @@ def work_as_product(pipeline: Pipeline, facts: IO[str]) -> None:
     asyncio.run(work())
 
 
-def work_plainly(pipeline: Pipeline, facts: IO[str], score: Callable[[list[dict[str, Any]]], Any]) -> None:
+def work_plainly(
+    pipeline: Pipeline, facts: IO[str], group: str, score: Callable[[list[dict[str, Any]]], Any]
+) -> None:
     """Read batches by the bare client of Redis, decode, score and acknowledge; nothing is recorded."""
     import redis
 
     stream = pipeline.stream
     with redis.Redis.from_url(stream.address) as client:
-        client.xgroup_create(stream.topic, "plain", "0", mkstream=True)
+        client.xgroup_create(stream.topic, group, "0", mkstream=True)
         while True:
             options = {"count": stream.max_rows, "block": int(IDLE_S * 1000)}
-            answer = client.xreadgroup("plain", "one", {stream.topic: ">"}, **options)
+            answer = client.xreadgroup(group, "one", {stream.topic: ">"}, **options)
             if not answer:
                 return
             entries = answer[0][1]
             score([orjson.loads(fields[b"data"]) for _, fields in entries])
-            client.xack(stream.topic, "plain", *(identity for identity, _ in entries))
+            client.xack(stream.topic, group, *(identity for identity, _ in entries))
             _write(facts, rows=len(entries))
 
 
@@ -105,19 +106,6 @@ def make_river_scorer(pipeline: Pipeline) -> Callable[[list[dict[str, Any]]], An
     return score
 
 
-def score_by_batch(pipeline: Pipeline, facts: IO[str]) -> None:
-    """Score the windows whose rows are kept and which nobody scored, as `pynomaly score` would."""
-    from pynomaly.data.sources.stream import list_kept_windows
-    from pynomaly.steps.scoring.score_windows import score_window
-    from pynomaly.steps.window_run import WindowRun
-
-    windows = list_kept_windows(str(pipeline.data.path))
-    with WindowRun(pipeline) as run:
-        for window in windows:
-            if run.ledger.find_partition(pipeline.name, window) is None:
-                _write(facts, rows=score_window(pipeline, window, run).rows)
-
-
 def _write(facts: IO[str], **values: Any) -> None:
     line = {"at": time.time(), "cpu": time.process_time(), **values}
     facts.write(json.dumps(line) + "\n")
@@ -126,7 +114,7 @@ def _write(facts: IO[str], **values: Any) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("role", choices=("product", "plain", "river", "batch"))
+    parser.add_argument("role", choices=("product", "plain", "river"))
     parser.add_argument("config", type=Path)
     parser.add_argument("--facts", type=Path, required=True)
     options = parser.parse_args()
@@ -135,11 +123,9 @@ def main() -> None:
         _write(facts, started=options.role)
         if options.role == "product":
             work_as_product(pipeline, facts)
-        elif options.role == "batch":
-            score_by_batch(pipeline, facts)
         else:
             make = make_river_scorer if options.role == "river" else make_bare_scorer
-            work_plainly(pipeline, facts, make(pipeline))
+            work_plainly(pipeline, facts, options.role, make(pipeline))
 
 
 if __name__ == "__main__":

@@ -85,16 +85,19 @@ def up(
     start_servers(find_home(Path.cwd()), configs, prefect_port, mlflow_port)
 
 
-@command("pynomaly demo --home .pynomaly-demo")
+@command("pynomaly demo --home .pynomaly-demo", "pynomaly demo --live")
 def demo(
     home: Annotated[
         Path | None, typer.Option(help="Keep the demo's state here instead of .pynomaly.")
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Rows come as messages, and are scored at once: about a minute.")
+    ] = False,
 ) -> None:
     """Run the life cycle of a pipeline: train, score, drift, retrain, promote, roll back."""
-    from flows.demo import run_demo
+    from flows.demo.run_demo import run_demo
 
-    run_demo(home or find_home(Path.cwd()))
+    run_demo(home or find_home(Path.cwd()), live=live)
 
 
 @command("pynomaly version")

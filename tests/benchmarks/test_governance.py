@@ -11,6 +11,7 @@ import pytest
 from benchmarks import governance
 from benchmarks.governance import CHANGE, COLUMNS, REFERENCE, WALK
 from benchmarks.lives import Life, PolicyLife
+from pynomaly.config import Pipeline
 
 BY_NAME = {scenario.name: scenario for scenario in governance.SCENARIOS}
 BORDER = (REFERENCE + CHANGE) * 168
@@ -40,13 +41,29 @@ def test_a_life_is_replayed_under_every_policy(monkeypatch: pytest.MonkeyPatch) 
     assert {len(own.weekly) for own in life.values()} == {4}
     assert (life["never"].trainings, life["never"].promotions) == (0, 0)
     assert (life["weekly"].trainings, life["weekly"].promotions) == (3, 3)
-    assert governance.find_broken_bounds(scenario, [life]) == []
+    assert governance.find_broken_bounds(BY_NAME["steady"], [life]) == []
     worse = replace(
         life["ours"], false=1, weekly=tuple(value and value - 0.1 for value in life["never"].weekly)
     )
-    assert len(governance.find_broken_bounds(scenario, [life | {"ours": worse}])) == 2
+    assert len(governance.find_broken_bounds(scenario, [life | {"ours": worse}])) == 3
     rows = governance.summarize(scenario, [life, life])
     assert [len(row) for row in rows] == [len(governance.HEADER)] * len(governance.POLICIES)
+
+
+@pytest.mark.slow
+def test_the_quick_form_holds_its_bounds_and_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert governance.main(["--quick", "--seed", "70000"]) == 0
+    real = governance.make_pipeline
+
+    def promote_nothing(scenario: governance.Scenario, table: Path) -> Pipeline:
+        settings = real(scenario, table)
+        return settings.model_copy(
+            update={"promotion": settings.promotion.model_copy(update={"mode": "never"})}
+        )
+
+    monkeypatch.setattr(governance, "make_pipeline", promote_nothing)
+    monkeypatch.setattr(governance, "QUICK", ("regime",))
+    assert governance.main(["--quick", "--seed", "70000"]) == 1
 
 
 def test_a_promotion_is_false_by_what_it_ranks_afterwards() -> None:
@@ -72,12 +89,18 @@ def test_a_killed_run_goes_on_where_it_was(
 
     monkeypatch.setattr(governance, "live", live)
     file = tmp_path / "lives.jsonl"
-    asked = ["--only", "steady,regime", "--seed", "7", "--out", str(file), "--resume"]
+    asked = ["--only", "steady,contaminated", "--seed", "7", "--out", str(file), "--resume"]
     assert governance.main([*asked, "--lives", "2"]) == 0
     table = capsys.readouterr().out
     file.write_text(file.read_text()[:-40])  # the last line is cut short
     assert governance.main([*asked, "--lives", "2"]) == 0
-    assert lived == [("steady", 7), ("regime", 7), ("steady", 8), ("regime", 8), ("regime", 8)]
+    assert lived == [
+        ("steady", 7),
+        ("contaminated", 7),
+        ("steady", 8),
+        ("contaminated", 8),
+        ("contaminated", 8),
+    ]
     assert capsys.readouterr().out == table
     assert "0.600 (0.600 to 0.600)" in table
     assert "0.00 (0.00 to 3.69)" in table

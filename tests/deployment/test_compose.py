@@ -126,6 +126,7 @@ def test_each_service_knows_its_own_secrets_only() -> None:
         "evidently": {"EVIDENTLY_SECRET"},
         "deploy": {"PREFECT_AUTH"},
         "worker": database | bucket | {"PREFECT_AUTH", "MLFLOW_PASSWORD", "EVIDENTLY_SECRET"},
+        "stream": database | bucket | {"MLFLOW_PASSWORD", "REDIS_PASSWORD"},
         "metrics": database,
     }
     commands = json.dumps([[item.get("entrypoint"), item.get("command")] for item in services().values()])

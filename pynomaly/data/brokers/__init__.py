@@ -10,8 +10,8 @@ What all kinds keep: a message is acknowledged only after the handler returned, 
 once whatever is killed; at most ``stream.max_rows`` messages, or about 64 MiB, are in a batch; a broker
 that goes away is tried again. What they differ in is in ``docs/brokers.md``.
 
-Called by `streams`, `steps.operations`, `steps.streaming` and `records.sinks`. May import the modules of
-`data` and the wings below `data`.
+Called by `streams`, `flows.demo`, `steps.operations`, `steps.streaming` and `records.sinks`. May import the
+modules of `data` and the wings below `data`.
 """
 
 from __future__ import annotations

@@ -153,13 +153,14 @@ class MessageDecoder:
     def _build_keys(self, records: list[dict[str, Any]], reasons: dict[int, tuple[str, str]]) -> pd.DataFrame:
         """Return time, entity and label of the records; adds why those that lack one cannot be used."""
         data = self._data
-        needed = [*self._times, *([data.id] if data.id else [])]
-        for name in needed:
+        cells = {name: [record.get(name) for record in records] for name in self._roles}
+        for name in [*self._times, *([data.id] if data.id else [])]:
+            if None not in cells[name]:
+                continue
             for row, record in enumerate(records):
                 if record.get(name) is None:
                     keys = ", ".join(map(repr, list(record)[:5])) or "none"
                     reasons.setdefault(row, ("no_key", f"no value for {name!r}; its keys are {keys}"))
-        cells = {name: [record.get(name) for record in records] for name in self._roles}
         frame = pd.DataFrame(index=pd.RangeIndex(len(records)))
         frame[str(data.time)] = self._read_each(
             lambda part: place_moments(_take(cells, self._times, part, data), data)[data.time],

@@ -159,6 +159,29 @@ class KeptRows:
         first = min(part.entries, default=0)
         self._write(f"{window.key}.{first:012d}.parquet", sink.getvalue().to_pybytes())
 
+    def add_versions(self, window: Window, rows: pd.DataFrame, versions: NDArray[np.int64]) -> None:
+        """Say of kept rows that waited for later ones which version scored them then.
+
+        Parameters
+        ----------
+        rows : DataFrame of shape (n, >= d)
+            With time and entity.
+        versions : int array of shape (n,)
+
+        Raises
+        ------
+        SourceError
+            If a file is damaged, or the folder or the bucket refuses.
+        """
+        keys = [str(self._data.time), *filter(None, (self._data.id,))]
+        later = rows[keys].assign(version=versions).drop_duplicates(keys)
+        for name in self.list_parts(window):
+            part = self._read_part(name)
+            matched = part.frame[keys].merge(later, on=keys, how="left")["version"].fillna(0)
+            added = np.where(part.versions > 0, 0, matched.to_numpy(np.int64))
+            if added.any():
+                self.write_part(window, KeptPart(part.frame, part.versions + added, part.entries))
+
     def drop_doubles(self, window: Window) -> int:
         """Leave of the rows of one entity and time the first that came; return how many went.
 

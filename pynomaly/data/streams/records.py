@@ -22,6 +22,8 @@ __all__ = ["RecordReader", "make_record_reader"]
 RecordReader = Callable[[bytes], list[dict[str, Any]]]
 """The body of a message to its records, in their order; DataError if it has none."""
 
+_NESTED = frozenset({dict, list})
+
 _AVRO_HEADER = 5
 """Bytes before a record whose schema a registry names: a zero byte and the number of the schema."""
 
@@ -46,7 +48,7 @@ def _read_json(body: bytes) -> list[dict[str, Any]]:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:
         return _read_json_slowly(body)
-    if type(content) is dict and not any(type(cell) in (dict, list) for cell in content.values()):
+    if type(content) is dict and _NESTED.isdisjoint(map(type, content.values())):
         return [content]
     return list(_flatten(content))
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
@@ -229,10 +230,12 @@ def _explain_rows(
                 return {}, f"{partition.window}: {reason}"
             rows = checked.check(bundle.contract).clean.reset_index(drop=True)  # the rows that were scored
         versions = scores["model_version"].to_numpy()  # of a stream there may be several
-        return {
-            int(at): find_carriers(_load_bundle(run, int(versions[at])), rows.loc[[places[at]]])
-            for at in explained_rows
-        }, ""
+        carriers: dict[int, tuple[Carrier, ...]] = {}
+        for version in np.unique(versions[explained_rows]).tolist():
+            own = explained_rows[versions[explained_rows] == version]
+            named = find_carriers(_load_bundle(run, int(version)), rows.loc[places[own]])
+            carriers |= dict(zip(own.tolist(), named, strict=True))
+        return carriers, ""
     except PynomalyError as error:
         return {}, f"{partition.window}: no columns are named: {error}"
 

@@ -50,8 +50,8 @@ def score_by_version(
     kept = KeptRows(data).read_window(window) if data.source == "stream" and window is not None else None
     versions = np.full(len(frame), ref.version)
     if kept is not None and set(kept.versions.tolist()) - {0, ref.version}:
-        versions = _match_versions(data, kept, frame)
-        versions[versions == 0] = ref.version
+        matched = _match_versions(data, kept, frame)
+        versions = np.where(matched == 0, ref.version, matched)
     tables = []
     for version in np.unique(versions).tolist():
         own = frame if (versions == version).all() else frame[versions == version]
@@ -80,4 +80,4 @@ def _match_versions(data: Data, kept: KeptPart, frame: pd.DataFrame) -> NDArray[
     for table in (versions, wanted):
         table["place"] = table.groupby(keys, dropna=False).cumcount()
     matched = wanted.merge(versions, on=[*keys, "place"], how="left", validate="many_to_one")
-    return matched["version"].fillna(0).to_numpy(dtype=np.int64)
+    return matched["version"].fillna(0).to_numpy(dtype=np.int64, copy=True)

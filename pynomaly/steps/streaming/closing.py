@@ -20,7 +20,7 @@ from pynomaly.errors import LeaseHeldError, NoChampionError, PynomalyError, Qual
 from pynomaly.records.ledger import Ledger, StreamEntry
 from pynomaly.steps.alerting.raise_alerts import raise_alerts
 from pynomaly.steps.scoring.score_windows import WindowScores, score_window
-from pynomaly.steps.streaming.entry_rows import EntryRows, pack_rows, unpack_rows
+from pynomaly.steps.streaming.entry_rows import pack_rows, unpack_rows
 from pynomaly.steps.streaming.watermark import find_watermark, is_over
 from pynomaly.steps.window_run import WindowRun
 
@@ -193,32 +193,32 @@ def _move_entries(
     numbers = kept.read_entries(window)
     held = [entry for entry in entries if entry.seq in numbers]  # written, and then the process died
     fresh = [entry for entry in entries if entry.seq not in numbers]
-    marks = [_replace_by_mark(ledger, name, held)] if held else []
+    marks = [_replace_by_mark(pipeline, ledger, held)] if held else []
     rows = 0
     if with_rows := [entry.content for entry in fresh if entry.rows]:
         brought = unpack_rows(with_rows)
         own = brought.take(brought.kept)
         kept.write_part(window, KeptPart(own.frame, own.versions, tuple(entry.seq for entry in fresh)))
         rows = len(own.frame)
-    marks += [_replace_by_mark(ledger, name, fresh)] if fresh else []
+    marks += [_replace_by_mark(pipeline, ledger, fresh)] if fresh else []
     return rows, tuple(marks)
 
 
-def _replace_by_mark(ledger: Ledger, pipeline: str, entries: list[StreamEntry]) -> int:
+def _replace_by_mark(pipeline: Pipeline, ledger: Ledger, entries: list[StreamEntry]) -> int:
     """Let one entry with the rows that alert take the place of entries whose rows are in a file."""
-    alerting = _take_alerting([entry.content for entry in entries if entry.alerts])
-    count = 0 if alerting is None else len(alerting.frame)
-    window, content = entries[0].window, b"" if alerting is None else pack_rows(alerting)
+    window, count, content = entries[0].window, 0, b""
+    if pipeline.data.series.delay and (brought := [entry.content for entry in entries if entry.content]):
+        rows = unpack_rows(brought)
+        later, span = rows.take(~rows.kept & (rows.versions > 0)), Window.of_key(window)
+        if len(later.frame) and span is not None:
+            KeptRows(pipeline.data).add_versions(span, later.frame, later.versions)
+    if alerts := [entry.content for entry in entries if entry.alerts]:
+        rows = unpack_rows(alerts)
+        alerting = rows.take(rows.alerted)
+        count = len(alerting.frame)
+        content = pack_rows(replace(alerting, kept=np.zeros(count, dtype=bool)))
     mark = StreamEntry(window, 0, count, content)
-    return ledger.stream.remove_entries(pipeline, window, [entry.seq for entry in entries], mark)
-
-
-def _take_alerting(contents: list[bytes]) -> EntryRows | None:
-    """Return the rows that alert, as rows that a file holds."""
-    if not contents:
-        return None
-    rows = unpack_rows(contents)
-    return replace(rows.take(rows.alerted), kept=np.zeros(int(rows.alerted.sum()), dtype=bool))
+    return ledger.stream.remove_entries(pipeline.name, window, [entry.seq for entry in entries], mark)
 
 
 def keep_long_windows(pipeline: Pipeline, ledger: Ledger) -> None:

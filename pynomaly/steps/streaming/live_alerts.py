@@ -65,8 +65,8 @@ class LiveAlerts:
         rows = self._waiting.popleft()
         frame = rows.frame.reset_index(drop=True)
         texts = [
-            orjson.dumps([asdict(item) for item in find_carriers(rows.served.bundle, frame.iloc[[place]])])
-            for place in range(len(frame))
+            orjson.dumps([asdict(item) for item in carriers])
+            for carriers in find_carriers(rows.served.bundle, frame)
         ]
         entry = EntryRows(
             frame[_list_keys(self._pipeline)],

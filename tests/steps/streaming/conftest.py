@@ -55,10 +55,14 @@ class LiveTable:
 def live_table(pipeline: Callable[..., Pipeline], tmp_path: Path) -> Callable[..., LiveTable]:
     """Keyword arguments change blocks of both pipelines."""
 
-    def make(stream: dict[str, Any] | None = None, **blocks: Any) -> LiveTable:
+    def make(
+        stream: dict[str, Any] | None = None,
+        start: Callable[[Pipeline], object] = start_with_champion,
+        **blocks: Any,
+    ) -> LiveTable:
         rows = make_machines(28)
         batch = pipeline(table=rows, **blocks)
-        start_with_champion(batch)
+        start(batch)
         data = batch.data.model_copy(update={"source": "stream", "path": str(tmp_path / "kept")})
         settings = Stream.model_validate({"broker": "memory", "topic": "readings"} | (stream or {}))
         return LiveTable(batch, batch.model_copy(update={"data": data, "stream": settings}), rows)

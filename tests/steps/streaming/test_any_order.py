@@ -44,7 +44,7 @@ def test_windows_are_those_of_batch_whatever_happens(
         stream={"lateness": "1h", "correct": "3650d"}, windows={"score": "6h"}, **SHAPES[shape]
     )
     rows = rows_of(table, DAYS)
-    expected = score_by_batch(table, rows, tmp_path)
+    expected = score_by_batch(table.batch, rows, tmp_path)
     champion = LiveChampion(table.live)
     champion.refresh()
     trials = iter(range(10_000))

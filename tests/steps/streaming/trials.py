@@ -66,13 +66,11 @@ def killed_at(write: int) -> Iterator[None]:
             yield
 
 
-def score_by_batch(table: LiveTable, rows: pd.DataFrame, folder: Path) -> dict[str, pd.DataFrame]:
+def score_by_batch(batch: Pipeline, rows: pd.DataFrame, folder: Path) -> dict[str, pd.DataFrame]:
     """What the batch path computes of these rows alone, by window; nothing is written."""
     file = folder / "sent.csv"
     rows.assign(anomaly=0).to_csv(file, index=False)
-    settings = table.batch.model_copy(
-        update={"data": table.batch.data.model_copy(update={"path": str(file)})}
-    )
+    settings = batch.model_copy(update={"data": batch.data.model_copy(update={"path": str(file)})})
     tables = {}
     with WindowRun(settings) as run:
         ref = run.registry.resolve_alias(settings.name, "champion")

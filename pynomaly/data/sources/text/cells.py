@@ -58,6 +58,8 @@ def build_frame(columns: Mapping[str, Sequence[Any]], data: Data) -> pd.DataFram
 
 
 def _build_column(cells: list[Any], name: str, data: Data, kept: set[str]) -> pd.Series[Any]:
+    if set(map(type, cells)) == {str} and "" not in cells:
+        return pd.Series(cells, dtype="str")
     cells = [None if cell == "" or (isinstance(cell, float) and cell != cell) else cell for cell in cells]
     kinds = {type(cell) for cell in cells if cell is not None}
     has_all = None not in cells

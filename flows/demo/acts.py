@@ -1,7 +1,8 @@
 """Steps of the demo: train, monitor until the data shift, retrain until one is shown to be better, roll back.
 
-Each step runs the real flows on the bundled fleet; only the dates are simulated. Called by :mod:`flows.demo`,
-which shows progress: a step is yielded before it runs, and returns one line about its result.
+Each step runs the real flows on the bundled fleet; only the dates are simulated. Called by
+:mod:`flows.demo.run_demo`, which shows progress: a step is yielded before it runs, and returns one line about
+its result.
 """
 
 from __future__ import annotations

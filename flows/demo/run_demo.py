@@ -21,8 +21,10 @@ from pynomaly.records.ledger import Ledger
 __all__ = ["run_demo"]
 
 
-def run_demo(home: Path) -> None:
+def run_demo(home: Path, *, live: bool = False) -> None:
     """Run the life cycle with its state under `home`, and print where to look afterwards.
+
+    With `live`, rows come as messages and are scored at once (:mod:`flows.demo.live`).
 
     The demo writes to this machine only: environment variables that name a team's servers are removed first.
     """
@@ -33,25 +35,27 @@ def run_demo(home: Path) -> None:
     home = home.resolve()
     configure_environment(home)
     console.print(f"state is kept under {home}")
+    run_acts = _run_live_pipeline if live else _run_both_pipelines
     servers = find_running_servers(home)
     if servers is not None:
-        _run_both_pipelines(home, console)
+        run_acts(home, console)
     else:
         from flows.machine.servers import run_prefect_server
 
         console.print("starting Prefect's server (the first time takes half a minute) ...")
         with run_prefect_server(home) as address:
             os.environ["PREFECT_API_URL"] = f"{address}/api"
-            _run_both_pipelines(home, console)
+            run_acts(home, console)
     console.print(f"\ndone in {time.perf_counter() - began:.0f} s. Where to look:")
     console.print("  pynomaly up                                     Prefect's and MLflow's pages")
-    console.print("  pynomaly history configs/quickstart.yaml        every decision with its reasons")
+    if not live:
+        console.print("  pynomaly history configs/quickstart.yaml        every decision with its reasons")
     console.print(f"  {home / 'store'}    scores, quarantine, drift reports")
 
 
 def _run_both_pipelines(home: Path, console: Console) -> None:
     """Run the steps of both pipelines, then print the tables."""
-    from flows.demo_acts import DemoRecord, generate_fleet_steps, generate_table_steps
+    from flows.demo.acts import DemoRecord, generate_fleet_steps, generate_table_steps
 
     story = DemoRecord()
     _run_steps(generate_fleet_steps(_prepare_unused_config(home, "quickstart"), story), console)
@@ -59,9 +63,29 @@ def _run_both_pipelines(home: Path, console: Console) -> None:
     _print_summary(story, console)
 
 
+def _run_live_pipeline(home: Path, console: Console) -> None:
+    """Run the live demo, print its lines as they come, and sum up."""
+    from flows.demo.live import LiveDemo, write_live_config
+
+    config = write_live_config(home)
+    story = LiveDemo(config, lambda line: console.print(line, markup=False)).run()
+    rows = [
+        [f"v{version}", count, story.alerting[version], f"{story.alerting[version] / count:.1%}"]
+        for version, count in sorted(story.rows.items())
+    ]
+    console.print()
+    console.print(build_table("rows scored as they came", ("version", "rows", "alerting", "share"), rows))
+    console.print(f"{story.sent} rows sent, {len(set(story.windows))} windows closed, {story.opened} alerts")
+    for text in dict.fromkeys(story.problems):
+        console.print(f"problem: {text}", markup=False)
+    console.print(f"\n  pynomaly status {config}")
+    console.print(f"  pynomaly alerts {config}")
+    console.print(f"  pynomaly history {config}")
+
+
 def _prepare_unused_config(home: Path, name: str) -> Path:
     """Return ``configs/NAME.yaml``, written if absent, or a copy under a free name if this home knows it."""
-    from flows.demo_acts import find_unused_name
+    from flows.demo.acts import find_unused_name
 
     pipeline = load_pipeline(write_examples(Path.cwd() / "configs", (name,))[0])
     with Ledger.open(pipeline.ledger_url) as ledger:

@@ -1,0 +1,294 @@
+"""``pynomaly demo --live``: a fleet sends rows through the broker in this process, scored as they come.
+
+Alerts are printed as they reach a topic; the regime shifts; a challenger is trained and promoted while rows
+flow, and the rows name it. The path is that of any stream: only the dates are simulated, and run fast.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from flows.demo.acts import find_unused_name
+from flows.monitoring import monitor
+from flows.training import retrain, train
+from pynomaly.config import Pipeline, Stream, load_pipeline
+from pynomaly.data.brokers import BlockingPublisher, Message, Outgoing, memory, open_consumer, open_publisher
+from pynomaly.data.fleet import SHIFT, generate_fleet
+from pynomaly.data.window import Window
+from pynomaly.records.ledger import Ledger
+from pynomaly.steps.streaming.closing import ClosedWindow
+from pynomaly.steps.streaming.past_rows import import_rows
+from pynomaly.steps.streaming.run_stream import StreamRun
+from pynomaly.steps.streaming.worker import BatchOutcome
+
+__all__ = ["LiveDemo", "LiveStory", "write_live_config"]
+
+DAY = timedelta(days=1)
+FIRST = SHIFT - 6 * DAY
+"""Time of the first row that comes as a message; the ones before are imported."""
+
+_REFERENCE = 56 * DAY
+_SLICE = timedelta(hours=4)
+_AHEAD = 3 * DAY
+"""How far the fleet runs ahead of the windows that are closed: a day takes as long as its scoring does."""
+
+_SHOWN = 6
+"""Alerts that are printed in each act; the others are counted."""
+
+
+_SETTINGS = """\
+name: {name}
+data: {{source: stream, path: rows-{name}, time: timestamp, id: machine, label: anomaly}}
+stream: {{broker: memory, topic: {name}, linger_ms: 20, correct: 3650d, ahead: 3650d}}
+training: {{candidates: [iforest]}}
+alerts: {{policy: quantile, quantile: 0.005}}
+grouping: {{explained: 10}}
+serving: {{refresh: 1s}}
+sinks:
+  - {{name: screen, kind: topic, what: [alerts], broker: memory, topic: {name}.alerts}}
+"""
+
+
+@dataclass
+class LiveStory:
+    """What happened so far.
+
+    Attributes
+    ----------
+    sent : int
+    rows, alerting : Counter of int
+        Rows scored, and those of them that alert, by version.
+    opened : int
+        Alerts that reached the topic.
+    windows : list of str
+        Windows that were closed.
+    promoted : list of str
+        What each training decided.
+    problems : list of str
+    """
+
+    sent: int = 0
+    rows: Counter[int] = field(default_factory=Counter)
+    alerting: Counter[int] = field(default_factory=Counter)
+    opened: int = 0
+    windows: list[str] = field(default_factory=list)
+    promoted: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def write_live_config(home: Path) -> Path:
+    """Write the configuration of the demo under `home`, by a name that no pipeline there has."""
+    folder = home / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "live.yaml"
+    file.write_text(_SETTINGS.format(name="live"))
+    pipeline = load_pipeline(file)
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        used_names = {decision.pipeline for decision in ledger.list_decisions()}
+    name = find_unused_name(pipeline, used_names)
+    file = folder / f"{name}.yaml"
+    file.write_text(_SETTINGS.format(name=name))
+    return file
+
+
+class LiveDemo:
+    """One run of the demo.
+
+    Parameters
+    ----------
+    config : Path
+        As :func:`write_live_config` wrote it.
+    say : callable
+        Is given each line as it happens.
+    day_s : float
+        Seconds that a simulated day takes at least.
+    """
+
+    def __init__(self, config: Path, say: Callable[[str], None], day_s: float = 0.5) -> None:
+        self.story = LiveStory()
+        self._config, self._say, self._day_s = config, say, day_s
+        self._pipeline: Pipeline = load_pipeline(config)
+        self._ending = threading.Event()
+        self._changed = threading.Condition()
+        self._shown = 0
+
+    def run(self, attempts: int = 4) -> LiveStory:
+        """Import, train, and stream until a challenger was promoted and scored rows, or refused so often."""
+        self._train_first_model()
+        memory.create_topic(self._pipeline.stream.topic)
+        memory.create_topic(f"{self._pipeline.name}.alerts")
+        threads = [threading.Thread(target=target) for target in (self._work, self._send)]
+        for thread in threads:
+            thread.start()
+        try:
+            self._start_act("rows of the fleet come, a day in a moment; alerts arrive in a topic")
+            self._wait_until_closed(SHIFT)
+            self._start_act(f"the regime shifts on {SHIFT:%d %b}")
+            for number in range(2, 2 + attempts):
+                if self._retrain_at(SHIFT + 7 * number * DAY):
+                    newest = max(self.story.rows)
+                    self._wait_for(lambda newest=newest: max(self.story.rows) > newest)  # type: ignore[misc]
+                    self._start_act(f"rows name version {max(self.story.rows)} now")
+                    before = len(self.story.windows)
+                    self._wait_for(lambda before=before: len(self.story.windows) >= before + 3)  # type: ignore[misc]
+                    break
+        finally:
+            self._ending.set()
+            for thread in threads:
+                thread.join()
+        return self.story
+
+    def _train_first_model(self) -> None:
+        start = FIRST - _REFERENCE
+        file = self._config.with_suffix(".csv")
+        generate_fleet(Window(start, FIRST)).to_csv(file, index=False)
+        kept = import_rows(self._pipeline, file)
+        self._say(
+            f"{kept.rows} rows of {start:%d %b} to {FIRST:%d %b} are kept as {kept.windows} past windows"
+        )
+        result = train(config=str(self._config), as_of=FIRST.isoformat(), reason="first training")
+        self._say(f"trained on them: {_describe_training(result)}")
+
+    def _retrain_at(self, moment: datetime) -> bool:
+        """Judge the weeks until a moment and train while rows flow; return whether the challenger won."""
+        self._wait_until_closed(moment)
+        monitoring = monitor(config=str(self._config), as_of=moment.isoformat())
+        verdict = monitoring["degradation"]
+        self._say(f"judged on {moment:%d %b}: {verdict['state']}, {verdict['action']}")
+        before = self.story.sent
+        reason = "; ".join(verdict["reasons"])[:400]
+        result = retrain(
+            config=str(self._config), as_of=moment.isoformat(), trigger="manual", reason=reason or "shown"
+        )
+        line = _describe_training(result)
+        self.story.promoted.append(line)
+        self._say(f"trained while {self.story.sent - before} rows came: {line}")
+        return bool(result["trained"]) and result["decision"]["kind"] == "promote"
+
+    # What runs beside
+
+    def _send(self) -> None:
+        """Send the fleet's rows until the end, four hours at once."""
+        moment = FIRST
+        with BlockingPublisher(open_publisher(self._pipeline.stream)) as publisher:
+            while not self._ending.wait(self._day_s * (_SLICE / DAY)):
+                if moment - self._closed_until >= _AHEAD:
+                    continue
+                rows = generate_fleet(Window(moment, moment + _SLICE))
+                moment += _SLICE
+                texts = rows.assign(timestamp=rows["timestamp"].map(lambda time: time.isoformat()))
+                records = texts.astype(object).where(rows.notna(), None).to_dict("records")
+                messages = [Outgoing(orjson.dumps(record), str(record["machine"])) for record in records]
+                publisher.publish(self._pipeline.stream.topic, messages)
+                self.story.sent += len(messages)
+
+    def _work(self) -> None:
+        """Run one worker of the stream, and read the topic of alerts, until the end."""
+        try:
+            asyncio.run(self._work_until_end())
+        except Exception as error:
+            self.story.problems.append(f"the worker ended: {error}")
+            raise
+        finally:
+            with self._changed:
+                self._changed.notify_all()
+
+    async def _work_until_end(self) -> None:
+        run = StreamRun(
+            self._pipeline,
+            "demo",
+            on_problem=self.story.problems.append,
+            on_closed=self._note_closed,
+            on_batch=self._note_batch,
+        )
+        reader = open_consumer(Stream(broker="memory", topic=f"{self._pipeline.name}.alerts"), "screen")
+        working, reading = asyncio.create_task(run.run()), asyncio.create_task(reader.run(self._show_alerts))
+        while not (self._ending.is_set() or working.done() or reading.done()):
+            await asyncio.sleep(0.05)
+        await run.stop()
+        await working
+        with suppress(TimeoutError):  # alerts of the last rows are on their way to the reader
+            await asyncio.wait_for(asyncio.shield(reading), 0.3)
+        await reader.stop()
+        await reading
+
+    async def _show_alerts(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            event = orjson.loads(message.body)
+            if not event["type"].endswith("alert.opened"):
+                continue
+            self.story.opened += 1
+            self._shown += 1
+            if self._shown <= _SHOWN:
+                self._say(f"  alert: {describe_alert(event['data'])}")
+
+    def _note_batch(self, outcome: BatchOutcome) -> None:
+        if outcome.scored is None:
+            return
+        with self._changed:
+            versions, alerted = outcome.scored.versions, outcome.scored.alerted
+            for version in np.unique(versions).tolist():
+                self.story.rows[version] += int((versions == version).sum())
+                self.story.alerting[version] += int(alerted[versions == version].sum())
+            self._changed.notify_all()
+
+    def _note_closed(self, windows: Sequence[ClosedWindow]) -> None:
+        with self._changed:
+            self.story.windows += [item.window for item in windows]
+            self._changed.notify_all()
+
+    # What is waited for
+
+    @property
+    def _closed_until(self) -> datetime:
+        """End of the newest window that is closed."""
+        newest = Window.of_key(max(self.story.windows, default=""))
+        return FIRST if newest is None else newest.end
+
+    def _wait_until_closed(self, moment: datetime) -> None:
+        """Wait until the windows before a moment are closed."""
+
+        self._wait_for(lambda: self._closed_until >= moment)
+
+    def _wait_for(self, is_there: Callable[[], bool], within_s: float = 300.0) -> None:
+        until = time.monotonic() + within_s
+        with self._changed:
+            while not is_there():
+                if self.story.problems and self.story.problems[-1].startswith("the worker ended"):
+                    raise RuntimeError(self.story.problems[-1])
+                if time.monotonic() > until:
+                    raise TimeoutError(f"the demo did not get on within {within_s:.0f} s: {self.story}")
+                self._changed.wait(1.0)
+
+    def _start_act(self, title: str) -> None:
+        self._shown = 0
+        self._say(title)
+
+
+def describe_alert(row: dict[str, Any]) -> str:
+    """Return one line about a row of an alert, as sinks hand it over."""
+    columns = str(row["carriers"] or "").split("; ")[0]
+    return f"{row['entity']} at {str(row['first'])[:16]}, severity {row['severity']}" + (
+        f", for {columns}" if columns else ""
+    )
+
+
+def _describe_training(result: dict[str, Any]) -> str:
+    reasons = result["decision"]["reasons"]
+    if not result["trained"] or result["registered"] is None:
+        return f"refused: {reasons[0]}"
+    registered, decision = result["registered"], result["decision"]
+    name = f"version {registered['version']} ({registered['detector']})"
+    return f"{name}: {decision['kind']}, {decision['outcome']}"
