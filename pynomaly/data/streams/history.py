@@ -23,6 +23,9 @@ __all__ = ["EntityHistory", "ReadyRows"]
 _NEVER = np.iinfo(np.int64).min
 _FIRST_ENTITIES = 64
 
+MAX_CELLS = 64_000_000
+"""Numbers of all rings together, half a gigabyte; above it, entities are forgotten."""
+
 
 class ReadyRows:
     """Rows that can be scored, in the order in which they came.
@@ -133,6 +136,7 @@ class EntityHistory:
         for name in dict.fromkeys(names):
             self._codes.setdefault(name, len(self._codes))
         self._grow()
+        self._forget_oldest(set(names))
         new_codes = np.array([self._codes[name] for name in names], dtype=np.int64)
         touched = np.unique(new_codes)
         old = self._moments[touched]
@@ -152,6 +156,21 @@ class EntityHistory:
         self._moments[touched], self._cells[touched] = _NEVER, np.nan
         self._moments[codes[kept], place[kept]] = at[kept]
         self._cells[codes[kept], place[kept]] = values[kept]
+
+    def _forget_oldest(self, kept: set[str]) -> None:
+        """Forget entities of which nothing came for longest: their next row is scored as a first one.
+
+        When its window closes it is scored by the rows of the store.
+        """
+        most = max(2, MAX_CELLS // max(1, self._depth * len(self._numbers)))
+        if len(self._codes) <= most:
+            return
+        newest = self._moments.max(axis=1).tolist()
+        order = sorted(self._codes, key=lambda name: (name not in kept, -newest[self._codes[name]]))
+        stay = order[: max(most // 2, len(kept))]
+        places = np.array([self._codes[name] for name in stay], dtype=np.int64)
+        self._moments, self._cells = self._moments[places], self._cells[places]
+        self._codes = {name: code for code, name in enumerate(stay)}
 
     def _grow(self) -> None:
         size = len(self._moments)

@@ -49,10 +49,16 @@ class KeptPart:
 
 
 class KeptRows:
-    """The files under ``data.path``; nothing is created before the first write."""
+    """The files under ``data.path``; nothing is created before the first write.
 
-    def __init__(self, data: Data) -> None:
-        self._data = data
+    Parameters
+    ----------
+    log : str
+        Names the log that entries are numbered in: files that another one filled are left as they are.
+    """
+
+    def __init__(self, data: Data, log: str = "") -> None:
+        self._data, self._log = data, log
         self._root = resolve_place(str(data.path))
 
     def read_columns(self) -> StreamColumns | None:
@@ -120,8 +126,8 @@ class KeptRows:
         )
 
     def read_entries(self, window: Window) -> frozenset[int]:
-        """Return the entries of the log that the newest part of a window holds."""
-        names = self.list_parts(window)
+        """Return the entries of this log that the newest part of a window holds."""
+        names = [name for name in self.list_parts(window) if name.startswith(self._name_part(window))]
         return frozenset(self._read_part(names[-1]).entries) if names else frozenset()
 
     def _read_part(self, name: str, columns: list[str] | None = None) -> KeptPart:
@@ -147,6 +153,12 @@ class KeptRows:
         SourceError
             If the folder or the bucket refuses.
         """
+        self._write_part(f"{self._name_part(window)}{min(part.entries, default=0):012d}.parquet", part)
+
+    def _name_part(self, window: Window) -> str:
+        return f"{window.key}.{self._log}{'-' if self._log else ''}"
+
+    def _write_part(self, name: str, part: KeptPart) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -156,8 +168,7 @@ class KeptRows:
         table = table.replace_schema_metadata({_FACTS: json.dumps(facts).encode()})
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd", version="2.6", row_group_size=_GROUP_ROWS)
-        first = min(part.entries, default=0)
-        self._write(f"{window.key}.{first:012d}.parquet", sink.getvalue().to_pybytes())
+        self._write(name, sink.getvalue().to_pybytes())
 
     def add_versions(self, window: Window, rows: pd.DataFrame, versions: NDArray[np.int64]) -> None:
         """Say of kept rows that waited for later ones which version scored them then.
@@ -180,7 +191,7 @@ class KeptRows:
             matched = part.frame[keys].merge(later, on=keys, how="left")["version"].fillna(0)
             added = np.where(part.versions > 0, 0, matched.to_numpy(np.int64))
             if added.any():
-                self.write_part(window, KeptPart(part.frame, part.versions + added, part.entries))
+                self._write_part(name, KeptPart(part.frame, part.versions + added, part.entries))
 
     def drop_doubles(self, window: Window) -> int:
         """Leave of the rows of one entity and time the first that came; return how many went.
@@ -201,7 +212,7 @@ class KeptRows:
         table["double"] = table.duplicated(keys)
         for name in table.loc[table["double"], "part"].unique():
             part, first = self._read_part(name), ~table.loc[table["part"] == name, "double"].to_numpy()
-            self.write_part(window, KeptPart(part.frame[first], part.versions[first], part.entries))
+            self._write_part(name, KeptPart(part.frame[first], part.versions[first], part.entries))
         return int(table["double"].sum())
 
     def _write(self, name: str, content: bytes) -> None:

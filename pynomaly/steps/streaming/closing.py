@@ -173,7 +173,7 @@ def keep_window_rows(
     SourceError
         If the file cannot be written; the rows stay in the ledger.
     """
-    kept = KeptRows(pipeline.data)
+    kept = KeptRows(pipeline.data, ledger.stream.name_log(pipeline.name))
     with ledger.hold_lease(f"keep:{pipeline.name}:{window.key}"):
         result = _move_entries(pipeline, ledger, kept, window)
         if is_over:

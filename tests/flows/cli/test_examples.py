@@ -221,7 +221,7 @@ def label(table: Path) -> None:
     ("typed", "offered"),
     [
         ("pynomaly retr", {"retrain"}),
-        ("pynomaly train ", {"configs/quickstart.yaml", "configs/production/"}),
+        ("pynomaly train ", {"configs/live.yaml", "configs/quickstart.yaml", "configs/production/"}),
         ("pynomaly train configs/q", {"configs/quickstart.yaml"}),
         ("pynomaly retrain configs/quickstart.yaml --detector hb", {"hbos"}),
         ("pynomaly retrain configs/quickstart.yaml --det", {"--detector"}),

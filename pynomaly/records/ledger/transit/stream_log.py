@@ -7,6 +7,7 @@ its position. Reached through :attr:`pynomaly.records.ledger.Ledger.stream`; eac
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
@@ -26,6 +27,9 @@ __all__ = [
     "StreamMovedError",
     "StreamPosition",
 ]
+
+_LOG = "(log)"
+"""Part of no topic, whose offset names the log."""
 
 MAX_LETTERS = 10_000
 """Newest dead letters of a pipeline that are kept."""
@@ -126,7 +130,25 @@ class StreamLog:
         """Return how far each part was read, by its name."""
         table = stream_positions.c
         query = select(table.part, table.offset, table.newest, table.at).where(table.pipeline == pipeline)
-        return {row.part: StreamPosition(*row) for row in self._database.read_rows(query)}
+        rows = self._database.read_rows(query.where(table.part != _LOG))
+        return {row.part: StreamPosition(*row) for row in rows}
+
+    def name_log(self, pipeline: str) -> str:
+        """Return a name that no other ledger's log of the pipeline has: entries are numbered in each anew."""
+        table = stream_positions.c
+        row = {
+            "pipeline": pipeline,
+            "part": _LOG,
+            "offset": secrets.randbits(48),
+            "at": self._database.clock(),
+        }
+        query = select(table.offset).where(table.pipeline == pipeline, table.part == _LOG)
+        if not (named := self._database.read_rows(query)):
+            with self._database.begin_write() as connection:
+                statement = self._database.build_insert(stream_positions).values(row)
+                connection.execute(statement.on_conflict_do_nothing(index_elements=["pipeline", "part"]))
+            named = self._database.read_rows(query)
+        return f"{int(named[0].offset):012x}"
 
     def record_batch(
         self,
