@@ -91,7 +91,7 @@ def demo(
         Path | None, typer.Option(help="Keep the demo's state here instead of .pynomaly.")
     ] = None,
     live: Annotated[
-        bool, typer.Option("--live", help="Rows come as messages, and are scored at once: about a minute.")
+        bool, typer.Option("--live", help="Rows come as messages, and are scored at once, while one watches.")
     ] = False,
 ) -> None:
     """Run the life cycle of a pipeline: train, score, drift, retrain, promote, roll back."""
