@@ -34,6 +34,9 @@ __all__ = ["StreamProgress", "StreamRun"]
 
 _TICK_S = 1.0
 _LEASE_PAUSE_S = 0.05
+_ALERT_PAUSE_S = 0.3
+"""Least time from one look at the alerts of open windows to the next: a look takes all of a window."""
+
 _RETRY_S = 1.0
 _LONGEST_RETRY_S = 30.0
 
@@ -244,6 +247,7 @@ class StreamRun:
             await self._wait_for(self._alerts_due, _TICK_S)
             self._alerts_due.clear()
             await asyncio.to_thread(self._raise_alerts, alerts, alerting, sinks)
+            await self._wait_for(self._ending, _ALERT_PAUSE_S)
 
     @staticmethod
     async def _wait_for(event: asyncio.Event, seconds: float) -> bool:
