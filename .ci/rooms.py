@@ -186,6 +186,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "lime": ("pynomaly/model/explanation/lime_door.py",),
     "apprise": ("pynomaly/records/notices.py",),
     "httpx": ("pynomaly/records/sinks/http.py", "flows/machine"),
+    "fastavro": ("pynomaly/data/streams/records.py",),
     "prefect": ("tasks", "flows"),
     "distributed": ("pynomaly/steps/runner.py",),
     "fastapi": ("pynomaly/serving/web.py",),

@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator
+from datetime import date, time
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -125,8 +127,22 @@ def _make_avro_reader(path: str) -> RecordReader:
                 reason = error
                 continue
             if source.tell() == len(body):
-                return [dict(flatten_record(record, "the message"))]
+                flat = flatten_record(_spell_avro(record), "the message")
+                return [dict(flat)]
             reason = ValueError(f"{len(body) - source.tell()} bytes are left over")
         raise DataError(f"the message is no record of the schema: {reason!r}")
 
     return read
+
+
+def _spell_avro(value: Any) -> Any:
+    """Return a value of Avro as JSON would have it: moments in ISO 8601, decimals as numbers, bytes in hex."""
+    if isinstance(value, dict):
+        return {key: _spell_avro(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_spell_avro(item) for item in value]
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
+    return value.hex() if isinstance(value, bytes) else value
