@@ -136,7 +136,7 @@ def _make_avro_reader(path: str) -> RecordReader:
 
 
 def _spell_avro(value: Any) -> Any:
-    """Return a value of Avro as JSON would have it: moments in ISO 8601, decimals as numbers, bytes in hex."""
+    """Return a value of Avro as JSON has it: moments in ISO 8601, decimals as numbers, bytes in hex."""
     if isinstance(value, dict):
         return {key: _spell_avro(item) for key, item in value.items()}
     if isinstance(value, list):
