@@ -61,3 +61,27 @@ def test_a_closed_window_has_the_scores_of_batch(live_table: Callable[..., LiveT
     scored = pd.concat([item.scored.scored for item in outcomes if item.scored is not None])
     assert sorted(scored["score"]) == sorted(live["score"])
     assert np.array_equal(np.sort(scored["p_value"].to_numpy(float)), np.sort(live["p_value"]))
+
+
+def test_rows_that_fail_an_expectation_are_held_back_live_and_in_the_window(
+    live_table: Callable[..., LiveTable],
+) -> None:
+    expectation = {
+        "type": "ExpectColumnValuesToBeBetween",
+        "arguments": {"column": "heat", "min_value": -50, "max_value": 25},
+        "severity": "error",
+    }
+    table = live_table(quality={"expectations": [expectation]})
+    rows = rows_of(table, DAY)
+    failing = int((rows["heat"] > 25).sum())
+    assert failing > 0
+    outcomes = table.send(table.messages(rows))
+    assert sum(item.letters for item in outcomes) == failing
+    assert sum(len(item.scored.frame) for item in outcomes if item.scored is not None) == len(rows) - failing
+    assert close(table) == [DAY.key]
+    with Ledger.open(table.live.ledger_url) as ledger:
+        partition = ledger.find_partition(table.live.name, DAY)
+        rules = {item.rule for item in ledger.stream.list_letters(table.live.name)}
+    assert partition is not None
+    assert (partition.rows, partition.quarantined) == (len(rows) - failing, failing)
+    assert rules == {expectation["type"]}
