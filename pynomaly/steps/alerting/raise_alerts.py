@@ -7,7 +7,7 @@ whose rows no longer alert is withdrawn. All events of a window are written in o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -93,15 +93,17 @@ def raise_alerts(pipeline: Pipeline, run: WindowRun | None = None) -> tuple[Rais
     return tuple(results)
 
 
-def raise_open_alerts(run: WindowRun, windows: Sequence[AlertingWindow]) -> tuple[RaisedAlerts, ...]:
+def raise_open_alerts(
+    run: WindowRun, read_windows: Callable[[], Sequence[AlertingWindow]]
+) -> tuple[RaisedAlerts, ...]:
     """Group windows whose rows still come; what opens now is the alert that the closed window will have.
 
     Only alerts of the time that may matter are read: as far back as a false alarm mutes others.
 
     Parameters
     ----------
-    windows : sequence of AlertingWindow
-        Oldest first, with what alerts of them so far.
+    read_windows : callable
+        Returns windows, oldest first, with what alerts of them so far; called while nobody else groups any.
 
     Raises
     ------
@@ -111,10 +113,11 @@ def raise_open_alerts(run: WindowRun, windows: Sequence[AlertingWindow]) -> tupl
         As :func:`raise_alerts`.
     """
     pipeline, store, results = run.pipeline, Store(run.pipeline.store_root), []
-    spans = [window for item in windows if (window := Window.of_key(item.key)) is not None]
-    if not spans:
-        return ()
     with run.ledger.hold_lease(f"alerts:{pipeline.name}"):
+        windows = read_windows()
+        spans = [window for item in windows if (window := Window.of_key(item.key)) is not None]
+        if not spans:
+            return ()
         settings = pipeline.grouping
         start = min(item.start for item in spans)
         since = start - max(settings.mute, settings.flapping_within, settings.gap, pipeline.windows.score)

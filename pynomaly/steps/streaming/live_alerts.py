@@ -90,18 +90,32 @@ class LiveAlerts:
         RecordError, SourceError, ConfigError
             As :func:`pynomaly.steps.alerting.raise_alerts.raise_alerts`.
         """
-        log, name = run.ledger.stream, self._pipeline.name
         self._explain_next(run.ledger)
-        windows, newest = [], {}
-        for item in log.list_open_windows(name):
-            if not item.alerts or item.newest_alert <= self._newest.get(item.window, 0):
-                continue
-            entries = _read_alerting(run.ledger, name, item.window, whole=self._pipeline.grouping.needed > 1)
-            newest[item.window] = entries[-1].seq
-            windows.append(self._build_window(item.window, entries))
-        raised = raise_open_alerts(run, windows)
+        if not self._list_due(run.ledger):
+            return ()
+        newest: dict[str, int] = {}
+
+        def read_windows() -> list[AlertingWindow]:
+            """Read them while nobody groups alerts: a window may have closed since."""
+            whole, windows = self._pipeline.grouping.needed > 1, []
+            for key in self._list_due(run.ledger):
+                if entries := _read_alerting(run.ledger, self._pipeline.name, key, whole=whole):
+                    newest[key] = entries[-1].seq
+                    windows.append(self._build_window(key, entries))
+            return windows
+
+        raised = raise_open_alerts(run, read_windows)
         self._newest |= newest
         return raised
+
+    def _list_due(self, ledger: Ledger) -> list[str]:
+        """Return the open windows with alerts that were not grouped yet."""
+        windows = ledger.stream.list_open_windows(self._pipeline.name)
+        return [
+            item.window
+            for item in windows
+            if item.alerts and item.newest_alert > self._newest.get(item.window, 0)
+        ]
 
     def _build_window(self, key: str, entries: list[StreamEntry]) -> AlertingWindow:
         rows = unpack_rows([entry.content for entry in entries])
