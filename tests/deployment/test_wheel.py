@@ -125,6 +125,7 @@ def test_what_is_imported_at_run_time_is_a_dependency() -> None:
         "markupsafe": "jinja2",
         "pydantic-core": "pydantic",
         "fsspec": "gcsfs",
+        "aiormq": "aio-pika",
     }
     distributions = packages_distributions()
     missing: dict[str, str] = {}
