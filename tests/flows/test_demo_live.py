@@ -39,7 +39,7 @@ def test_an_alert_is_one_line() -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(
     os.environ.get("PYNOMALY_DEMO") != "live",
-    reason="four minutes of a quiet machine, and longer than it waits on a busy one; PYNOMALY_DEMO=live runs it",
+    reason="four minutes of a quiet machine, too long on a busy one; PYNOMALY_DEMO=live runs it",
 )
 def test_alerts_appear_and_the_rows_name_the_version_that_was_promoted_under_them(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "flows.cli", "demo", "--live", "--home", str(tmp_path / "home")]
