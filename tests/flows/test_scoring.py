@@ -32,7 +32,11 @@ def run_flow(monkeypatch: pytest.MonkeyPatch):
             return {}
 
         due = SimpleNamespace(windows=list(outcomes), left_out="")
-        monkeypatch.setattr(flow, "load_pipeline", lambda config: SimpleNamespace(name="plant"))
+        monkeypatch.setattr(
+            flow,
+            "load_pipeline",
+            lambda config: SimpleNamespace(name="plant", data=SimpleNamespace(source="csv")),
+        )
         monkeypatch.setattr(flow, "guard_run", lambda pipeline, act: nullcontext())
         monkeypatch.setattr(flow, "WindowRun", lambda pipeline: nullcontext())
         monkeypatch.setattr(flow, "resolve_run_moment", lambda pipeline, as_of: None)

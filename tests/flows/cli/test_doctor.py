@@ -25,7 +25,10 @@ def test_what_is_wrong_is_said_with_what_mends_it(
     assert "s3cret" not in answer.out + answer.err
 
 
-def test_it_looks_without_a_pipeline_and_makes_nothing(command: Any, home: Path) -> None:
+def test_it_looks_without_a_pipeline_and_makes_nothing(
+    command: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
     answer = command("doctor")
     assert answer.code == 0, answer.out
     assert "Prefect's database" in answer.out

@@ -58,6 +58,7 @@ def test_a_training_shows_its_steps_and_prints_what_it_prints(tmp_path: Path) ->
     ours, terminal = pty.openpty()
     command = [sys.executable, "-m", "flows.cli", "train", "machines.yaml", "--json"]
     environment = os.environ | {"PYNOMALY_HOME": str(tmp_path / "home"), "TERM": "xterm", "COLUMNS": "100"}
+    environment.pop("PREFECT_API_URL", None)  # it starts a server of its own
     process = subprocess.Popen(
         command,
         cwd=tmp_path,
