@@ -44,6 +44,9 @@ _SLICE = timedelta(hours=4)
 _AHEAD = 3 * DAY
 """How far the fleet runs ahead of the windows that are closed: a day takes as long as its scoring does."""
 
+_PATIENCE_S = 300.0
+"""Seconds that the next step of the demo may take."""
+
 _SHOWN = 6
 """Alerts that are printed in each act; the others are counted."""
 
@@ -137,12 +140,11 @@ class LiveDemo:
             self._wait_until_closed(SHIFT)
             self._start_act(f"the regime shifts on {SHIFT:%d %b}")
             for number in range(2, 2 + attempts):
+                version_before = max(self.story.rows)  # rows may name the promoted one before it is said
                 if self._retrain_at(SHIFT + 7 * number * DAY):
-                    newest = max(self.story.rows)
-                    self._wait_for(lambda newest=newest: max(self.story.rows) > newest)  # type: ignore[misc]
+                    self._wait_until_named(version_before + 1)
                     self._start_act(f"rows name version {max(self.story.rows)} now")
-                    before = len(self.story.windows)
-                    self._wait_for(lambda before=before: len(self.story.windows) >= before + 3)  # type: ignore[misc]
+                    self._wait_until_closed(self._closed_until + 3 * DAY)
                     break
         finally:
             self._ending.set()
@@ -198,7 +200,7 @@ class LiveDemo:
         """Run one worker of the stream, and read the topic of alerts, until the end."""
         try:
             asyncio.run(self._work_until_end())
-        except Exception as error:
+        except Exception as error:  # whatever it is, the demo says it; and it leaves the thread as it would
             self.story.problems.append(f"the worker ended: {error}")
             raise
         finally:
@@ -259,17 +261,24 @@ class LiveDemo:
 
     def _wait_until_closed(self, moment: datetime) -> None:
         """Wait until the windows before a moment are closed."""
-
         self._wait_for(lambda: self._closed_until >= moment)
 
-    def _wait_for(self, is_there: Callable[[], bool], within_s: float = 300.0) -> None:
-        until = time.monotonic() + within_s
+    def _wait_until_named(self, version: int) -> None:
+        """Wait until rows name this version or a newer one."""
+        self._wait_for(lambda: max(self.story.rows) >= version)
+
+    def _wait_for(self, is_there: Callable[[], bool]) -> None:
+        """Wait for something; RuntimeError if the worker ended, TimeoutError if it does not come."""
+        until = time.monotonic() + _PATIENCE_S
         with self._changed:
             while not is_there():
                 if self.story.problems and self.story.problems[-1].startswith("the worker ended"):
                     raise RuntimeError(self.story.problems[-1])
                 if time.monotonic() > until:
-                    raise TimeoutError(f"the demo did not get on within {within_s:.0f} s: {self.story}")
+                    raise TimeoutError(
+                        f"the demo did not get on within {_PATIENCE_S:.0f} s; {self.story.sent} rows were "
+                        f"sent, windows are closed up to {self._closed_until:%d %b}"
+                    )
                 self._changed.wait(1.0)
 
     def _start_act(self, title: str) -> None:

@@ -45,7 +45,10 @@ def run_demo(home: Path, *, live: bool = False) -> None:
         console.print("starting Prefect's server (the first time takes half a minute) ...")
         with run_prefect_server(home) as address:
             os.environ["PREFECT_API_URL"] = f"{address}/api"
-            run_acts(home, console)
+            try:
+                run_acts(home, console)
+            finally:
+                os.environ.pop("PREFECT_API_URL", None)  # nobody answers there any more
     console.print(f"\ndone in {time.perf_counter() - began:.0f} s. Where to look:")
     console.print("  pynomaly up                                     Prefect's and MLflow's pages")
     if not live:

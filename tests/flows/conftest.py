@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pandas as pd
 import pytest
 import yaml
@@ -66,3 +68,28 @@ def pipeline_file(tmp_path: Path) -> Callable[..., Path]:
         return file
 
     return write
+
+
+@pytest.fixture
+def live_file(tmp_path: Path) -> Iterator[Path]:
+    """Write a pipeline that reads the topic `readings` of the broker in this process; the topic is there."""
+    from pynomaly.data.brokers import memory
+
+    settings = make_small_settings(stream={"broker": "memory", "topic": "readings", "correct": "3650d"})
+    settings["data"] |= {"source": "stream", "path": "rows"}
+    file = tmp_path / "live.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    memory.create_topic("readings")
+    yield file
+    memory.drop_topics()
+
+
+def publish_rows(file: Path, rows: pd.DataFrame, *others: bytes) -> None:
+    """Publish rows of machines without their labels, and other messages, to the topic of a live pipeline."""
+    from pynomaly.config import load_pipeline
+    from pynomaly.data.brokers import Outgoing, open_publisher
+
+    records = rows.drop(columns="anomaly").assign(time=rows["time"].map(str)).to_dict("records")
+    messages = [Outgoing(orjson.dumps(record), str(record["machine"])) for record in records]
+    messages += [Outgoing(body, "a") for body in others]
+    asyncio.run(open_publisher(load_pipeline(file).stream).publish("readings", messages))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,10 +36,6 @@ def test_an_alert_is_one_line() -> None:
 @pytest.mark.flow
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(
-    os.environ.get("PYNOMALY_DEMO") != "live",
-    reason="four minutes of a quiet machine, too long on a busy one; PYNOMALY_DEMO=live runs it",
-)
 def test_alerts_appear_and_the_rows_name_the_version_that_was_promoted_under_them(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "flows.cli", "demo", "--live", "--home", str(tmp_path / "home")]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=800)

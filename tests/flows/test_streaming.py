@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import orjson
 import pytest
-import yaml
 
 from flows.scoring import score
 from flows.serve import make_deployments
 from flows.streaming import stream
 from flows.training import train
 from pynomaly.config import load_pipeline
-from pynomaly.data.brokers import Outgoing, memory, open_publisher
 from pynomaly.data.sources import read_source
 from pynomaly.records.ledger import Ledger
 from pynomaly.steps.streaming.past_rows import import_rows
-from tests.flows.conftest import Answer
-from tests.machines import make_machines, make_small_settings
+from tests.flows.conftest import Answer, publish_rows
+from tests.machines import make_machines
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(300), pytest.mark.usefixtures("prefect_api")]
 
 ROWS = make_machines(17)
-
-
-@pytest.fixture
-def live_file(tmp_path: Path) -> Iterator[Path]:
-    settings = make_small_settings(stream={"broker": "memory", "topic": "readings", "correct": "3650d"})
-    settings["data"] |= {"source": "stream", "path": "rows"}
-    file = tmp_path / "live.yaml"
-    file.write_text(yaml.safe_dump(settings))
-    memory.create_topic("readings")
-    yield file
-    memory.drop_topics()
 
 
 def test_only_a_pipeline_with_a_broker_has_a_worker(live_file: Path) -> None:
@@ -50,12 +35,10 @@ def test_only_a_pipeline_with_a_broker_has_a_worker(live_file: Path) -> None:
 def test_scheduled_scoring_scores_what_a_worker_left(live_file: Path, command: Callable[..., Answer]) -> None:
     pipeline = load_pipeline(live_file)
     cut = datetime(2026, 1, 19, tzinfo=UTC)
-    past, new = ROWS[ROWS["time"] < cut], ROWS[ROWS["time"] >= cut].drop(columns="anomaly")
+    past, new = ROWS[ROWS["time"] < cut], ROWS[ROWS["time"] >= cut]
     past.to_csv(live_file.parent / "past.csv", index=False)
     assert import_rows(pipeline, live_file.parent / "past.csv").windows == 14
-    records = new.assign(time=new["time"].map(str)).to_dict("records")
-    messages = [Outgoing(orjson.dumps(record), str(record["machine"])) for record in records]
-    asyncio.run(open_publisher(pipeline.stream).publish("readings", messages))
+    publish_rows(live_file, new)
     worked = command("stream", live_file, "--until-idle", "1", "--json").json
     assert (worked["rows"], worked["scored"]) == (len(new), 0)
     train(str(live_file), as_of=cut.isoformat())

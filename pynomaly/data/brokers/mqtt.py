@@ -121,7 +121,7 @@ class MqttReader:
                 # The answer to the subscription comes behind what the session held.
                 while self._is_subscribed and len(self._arrivals) >= self._settings.max_rows:
                     await asyncio.sleep(0.01)
-        except Exception as error:
+        except Exception as error:  # whatever ended the connection, the reader is told and opens it again
             self._arrivals.end(hide_password(error) or type(error).__name__)
 
 

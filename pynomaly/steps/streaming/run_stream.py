@@ -33,12 +33,14 @@ from pynomaly.steps.window_run import WindowRun
 __all__ = ["StreamProgress", "StreamRun"]
 
 _TICK_S = 1.0
+"""Seconds from one look at what is over to the next."""
+
 _LEASE_PAUSE_S = 0.05
 _ALERT_PAUSE_S = 0.3
 """Least time from one look at the alerts of open windows to the next: a look takes all of a window."""
 
-_RETRY_S = 1.0
-_LONGEST_RETRY_S = 30.0
+_RETRY_S, _LONGEST_RETRY_S = 1.0, 30.0
+"""Seconds until a batch is tried again whose records failed, doubled each time up to the second."""
 
 
 @dataclass
@@ -101,7 +103,6 @@ class StreamRun:
         Is given what did not work, in words; the worker goes on.
     on_closed : callable
         Is given the windows that were closed together.
-
     on_batch : callable
         Is given what became of every batch.
     read_block : callable

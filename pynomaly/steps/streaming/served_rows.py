@@ -39,7 +39,7 @@ class RequestQueue:
         self._most = most
         self._waiting: asyncio.Queue[tuple[list[Message], Future[None]] | None] = asyncio.Queue()
 
-    def put(self, messages: list[Message], end: Future[None]) -> None:
+    def add_request(self, messages: list[Message], end: Future[None]) -> None:
         """Take a request; called in the event loop."""
         self._waiting.put_nowait((messages, end))
 
@@ -130,7 +130,7 @@ class ServedRows:
         messages = [Message(orjson.dumps(dict(row))) for row in rows]
         if not self._thread.is_alive():
             raise RecordError(f"rows are not recorded: {self._problem or 'the server is ending'}")
-        self._loop.call_soon_threadsafe(self._queue.put, messages, end)
+        self._loop.call_soon_threadsafe(self._queue.add_request, messages, end)
         try:
             end.result(_PATIENCE_S)
         except TimeoutError as error:

@@ -30,12 +30,13 @@ pytestmark = [pytest.mark.flow, pytest.mark.timeout(600), pytest.mark.usefixture
 ELSEWHERE = {
     "pynomaly up --configs configs": "tests/flows/machine/test_up.py",
     "pynomaly demo --home .pynomaly-demo": "tests/security/test_life_under_guard.py",
+    "pynomaly demo --live": "tests/flows/test_demo_live.py",
     "pynomaly serve configs/quickstart.yaml --port 8000": "tests/serving/test_serving.py",
     "pynomaly metrics --port 9410": "tests/serving/test_exporter.py",
     "pynomaly stream configs/live.yaml": "tests/flows/cli/test_stream.py",
     "pynomaly stream configs/live.yaml --until-idle 5 --json": "tests/flows/cli/test_stream.py",
 }
-"""Commands that go on until they are stopped, and who starts and stops them."""
+"""Commands that go on until they are stopped or take minutes, and who runs them."""
 
 NOTHING_WAITS = {
     "approve": "no promotion waits for an answer",

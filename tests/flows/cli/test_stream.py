@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
-import pandas as pd
 import pytest
 import yaml
 
 from pynomaly.config import load_pipeline
-from pynomaly.data.brokers import Outgoing, memory, open_publisher
 from pynomaly.data.sources import read_source
-from tests.flows.conftest import Answer
-from tests.machines import make_machines, make_small_settings
+from tests.flows.conftest import Answer, publish_rows
+from tests.machines import make_machines
 
 ROWS = make_machines(3)
 
 
 @pytest.fixture
-def live_file(tmp_path: Path) -> Iterator[Path]:
-    settings = make_small_settings(stream={"broker": "memory", "topic": "readings", "correct": "3650d"})
-    settings["data"] |= {"source": "stream", "path": "rows"}
-    file = tmp_path / "live.yaml"
-    file.write_text(yaml.safe_dump(settings))
-    ROWS.to_csv(tmp_path / "readings.csv", index=False)
-    yield file
-    memory.drop_topics()
+def readings(live_file: Path) -> Path:
+    """The rows as a file beside the settings."""
+    file = live_file.parent / "readings.csv"
+    ROWS.to_csv(file, index=False)
+    return file
 
 
-def publish(file: Path, rows: pd.DataFrame, *others: bytes) -> None:
-    records = rows.drop(columns="anomaly").assign(time=rows["time"].map(str)).to_dict("records")
-    messages = [Outgoing(orjson.dumps(record), str(record["machine"])) for record in records]
-    messages += [Outgoing(body, "a") for body in others]
-    asyncio.run(open_publisher(load_pipeline(file).stream).publish("readings", messages))
-
-
-def test_rows_of_a_file_become_past_windows_once(command: Callable[..., Answer], live_file: Path) -> None:
-    first = command("stream", live_file, "--import", live_file.parent / "readings.csv", "--json")
+def test_rows_of_a_file_become_past_windows_once(
+    command: Callable[..., Answer], live_file: Path, readings: Path
+) -> None:
+    first = command("stream", live_file, "--import", readings, "--json")
     assert (first.json["rows"], first.json["windows"]) == (len(ROWS), 3)
-    again = command("stream", live_file, "--import", live_file.parent / "readings.csv", "--json").json
+    again = command("stream", live_file, "--import", readings, "--json").json
     assert (again["rows"], len(again["present"])) == (0, 3)
     kept = read_source(load_pipeline(live_file).data)
     assert len(kept) == len(ROWS)
@@ -52,7 +40,7 @@ def test_rows_of_a_file_become_past_windows_once(command: Callable[..., Answer],
 def test_messages_are_rows_before_there_is_a_champion(
     command: Callable[..., Answer], live_file: Path
 ) -> None:
-    publish(live_file, ROWS, b"{", b'{"time": "2026-01-06T00:00:00Z", "machine": "a", "heat": "hot"}')
+    publish_rows(live_file, ROWS, b"{", b'{"time": "2026-01-06T00:00:00Z", "machine": "a", "heat": "hot"}')
     answer = command("stream", live_file, "--until-idle", "1", "--json")
     assert answer.code == 0, answer.err
     result: dict[str, Any] = answer.json
@@ -83,7 +71,6 @@ def test_what_cannot_be_read_ends_in_one_message(
     for block, keys in change.items():
         settings[block] = keys if block == "stream" else {**settings[block], **keys}
     live_file.write_text(yaml.safe_dump(settings))
-    memory.create_topic("readings")
     answer = command("stream", live_file, "--until-idle", "1")
     assert (answer.code, answer.out) == (2, "")
     assert sentence in answer.err
