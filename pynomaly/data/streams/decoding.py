@@ -7,7 +7,7 @@ letter with its reason.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,11 +106,6 @@ class MessageDecoder:
             records += rows
             owners += [place] * len(rows)
         return self._build(messages, records, np.array(owners, dtype=np.int64), letters)
-
-    def decode_records(self, records: Sequence[Mapping[str, Any]]) -> DecodedRows:
-        """Return the rows of records that came without a message, like those of a request."""
-        messages = [Message(repr(record).encode()) for record in records]
-        return self._build(messages, [dict(record) for record in records], np.arange(len(records)), [])
 
     def _read_records(self, message: Message) -> list[dict[str, Any]]:
         size = len(message.body)
