@@ -8,7 +8,14 @@ Called by `store`, `flows`, `tasks` and `steps`. May import the modules of `reco
 """
 
 from pynomaly.records.ledger.accounts import AccountEntry, Accounts
-from pynomaly.records.ledger.answers import AlertEvent, Answers, Audit, Label
+from pynomaly.records.ledger.alerts.alert_states import (
+    AlertFilter,
+    AlertLane,
+    AlertOrder,
+    AlertPlace,
+    AlertStates,
+)
+from pynomaly.records.ledger.alerts.answers import AlertEvent, Answers, Audit, Label
 from pynomaly.records.ledger.chain import Verification
 from pynomaly.records.ledger.leases import Lease
 from pynomaly.records.ledger.ledger import Ledger
@@ -38,6 +45,11 @@ __all__ = [
     "AccountEntry",
     "Accounts",
     "AlertEvent",
+    "AlertFilter",
+    "AlertLane",
+    "AlertOrder",
+    "AlertPlace",
+    "AlertStates",
     "Answers",
     "Audit",
     "Channel",

@@ -19,7 +19,8 @@ from sqlalchemy import func, insert, select, text
 
 from pynomaly.errors import RecordError
 from pynomaly.records.ledger.accounts import Accounts
-from pynomaly.records.ledger.answers import Answers
+from pynomaly.records.ledger.alerts.alert_states import AlertStates
+from pynomaly.records.ledger.alerts.answers import Answers
 from pynomaly.records.ledger.chain import GENESIS, Verification, link_decision, verify_chain
 from pynomaly.records.ledger.database import Database, read_utc_now
 from pynomaly.records.ledger.leases import Lease
@@ -103,6 +104,11 @@ class Ledger:
     def answers(self) -> Answers:
         """Events of alerts, labels of rows, and audits, in the same database."""
         return Answers(self._database)
+
+    @property
+    def alert_states(self) -> AlertStates:
+        """Current states of alerts, in the same database."""
+        return AlertStates(self._database)
 
     @property
     def accounts(self) -> Accounts:

@@ -123,6 +123,8 @@ def raise_open_alerts(
         since = start - max(settings.mute, settings.flapping_within, settings.gap, pipeline.windows.score)
         history = _read_events(run.ledger.answers, pipeline.name, (since, max(item.end for item in spans)))
         alerts = {name: build_alert(name, events) for name, events in history.items()}
+        muted = run.ledger.alert_states.list_muted(pipeline.name, start)
+        alerts = {item.alert: item for item in muted} | alerts
         planned = list_planned_times(pipeline, spans)
         earlier = run.ledger.list_partitions(pipeline.name, end=start) if settings.needed > 1 else ()
         for item in windows:

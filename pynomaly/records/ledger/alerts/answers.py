@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from pynomaly.errors import RecordError
+from pynomaly.records.ledger.alerts.alert_states import renew_alert_states
 from pynomaly.records.ledger.database import Database
 from pynomaly.records.ledger.rows import to_json
 from pynomaly.records.ledger.tables import alert_events, audits, labels
@@ -33,7 +34,8 @@ class AlertEvent:
     alert : str
         Name of the alert; "" if the event is that a window was grouped.
     event : str
-        ``opened``, ``seen`` (its part of a window), ``acknowledged``, ``resolved`` or ``grouped``.
+        ``opened``, ``seen`` (its part of a window), ``acknowledged``, ``resolved``, ``assigned``, ``muted``,
+        ``commented`` or ``grouped``.
     window : str
         Key of the window; "" if the event is an answer of a person.
     """
@@ -85,7 +87,7 @@ class Audit:
 
 
 class Answers:
-    """Events of alerts, labels and audits of every pipeline of a ledger."""
+    """Events of alerts, labels and audits of every pipeline of a ledger; each renews its alert's state."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -100,6 +102,7 @@ class Answers:
         """
         tables = {AlertEvent: alert_events, Label: labels, Audit: audits}
         new, now = 0, self._database.clock()
+        alerts: set[tuple[str, str]] = set()
         with self._database.begin_write() as connection:
             for fact in facts:
                 if not fact.key:
@@ -110,7 +113,11 @@ class Answers:
                     row["content"] = to_json(row["content"])
                 statement = self._database.build_insert(table).values(row)
                 statement = statement.on_conflict_do_nothing(index_elements=["key"])
-                new += len(connection.execute(statement.returning(table.c.seq)).all())
+                added = len(connection.execute(statement.returning(table.c.seq)).all())
+                new += added
+                if added and isinstance(fact, AlertEvent) and fact.alert:
+                    alerts.add((fact.pipeline, fact.alert))
+            renew_alert_states(connection, alerts)
         return new
 
     def list_events(

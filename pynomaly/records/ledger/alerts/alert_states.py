@@ -1,0 +1,295 @@
+"""The current state of each alert, kept beside its events so that a list of alerts is one query.
+
+The events are the record; a state is what :func:`~pynomaly.judging.alerts.alert.build_alert` makes of them,
+and is renewed in the transaction that adds one. Reached through
+:attr:`pynomaly.records.ledger.Ledger.alert_states`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    String,
+    and_,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    tuple_,
+    type_coerce,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pynomaly.errors import RecordError
+from pynomaly.judging.alerts.alert import ALERT_SEVERITIES, Alert, build_alert
+from pynomaly.records.ledger.rows import to_json
+from pynomaly.records.ledger.tables import alert_events, alert_states
+
+if TYPE_CHECKING:
+    from pynomaly.records.ledger.database import Database
+
+__all__ = ["STATES_SINCE", "AlertFilter", "AlertLane", "AlertOrder", "AlertPlace", "AlertStates"]
+__all__ += ["fill_alert_states", "renew_alert_states"]
+
+STATES_SINCE = "0008"
+"""Revision of the tables from which states are kept."""
+
+_log = logging.getLogger(__name__)
+_PART = 500  # alerts renewed at once: a statement of sqlite has a bounded number of values
+
+AlertOrder = Literal["severity", "newest"]
+"""The gravest first and the newest of those; or the newest first."""
+
+
+@dataclass(frozen=True)
+class AlertFilter:
+    """Which alerts; a field that is empty or None selects all.
+
+    Attributes
+    ----------
+    pipelines, states, severities : collection of str
+    entity, cause, assignee : str
+        Exactly so; the cause is the column with the largest contribution.
+    words : str
+        Part of the entity, the cause or the name, in upper or lower case.
+    since, until : datetime or None
+        Of the newest row, aware; from the first up to the second.
+    quiet : bool
+        Also those for which no notification was sent.
+    """
+
+    pipelines: Collection[str] = ()
+    states: Collection[str] = ()
+    severities: Collection[str] = ()
+    entity: str = ""
+    cause: str = ""
+    assignee: str = ""
+    words: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    quiet: bool = True
+
+
+@dataclass(frozen=True)
+class AlertPlace:
+    """Where an alert stands in a list: the next page begins behind it."""
+
+    severity: int
+    newest: datetime
+    pipeline: str
+    alert: str
+
+
+@dataclass(frozen=True)
+class AlertLane:
+    """The alerts of one entity, by time.
+
+    Attributes
+    ----------
+    counts : mapping of str to mapping of str to int
+        Number of alerts by the beginning of their newest time, as ISO 8601 to the day or hour, and severity.
+    """
+
+    pipeline: str
+    entity: str
+    total: int
+    counts: Mapping[str, Mapping[str, int]]
+
+
+class AlertStates:
+    """Current states of the alerts of every pipeline of a ledger. Reads only."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find_alert(self, pipeline: str, name: str) -> Alert | None:
+        """Return an alert by its whole name, or None."""
+        c = alert_states.c
+        query = select(c.content).where(c.pipeline == pipeline, c.alert == name)
+        return next((Alert.from_dict(row[0]) for row in self._database.read_rows(query)), None)
+
+    def list_names(self, pipeline: str, start: str, limit: int) -> tuple[str, ...]:
+        """Return up to `limit` names of alerts that begin with `start`."""
+        c = alert_states.c
+        query = select(c.alert).where(c.pipeline == pipeline, c.alert.startswith(start, autoescape=True))
+        return tuple(row[0] for row in self._database.read_rows(query.order_by(c.alert).limit(limit)))
+
+    def list_alerts(
+        self,
+        chosen: AlertFilter,
+        order: AlertOrder = "severity",
+        limit: int | None = None,
+        after: AlertPlace | None = None,
+    ) -> tuple[tuple[AlertPlace, Alert], ...]:
+        """Return alerts with their places in the list, one query whatever their number.
+
+        Parameters
+        ----------
+        limit : int, optional
+            How many at most; None for all.
+        after : AlertPlace, optional
+            The last alert of the page before.
+        """
+        c = alert_states.c
+        query = select(c.severity, c.newest, c.pipeline, c.alert, c.content).where(*_select_where(chosen))
+        if after is not None:
+            query = query.where(_is_behind(after, order))
+        columns = [c.newest.desc(), c.pipeline, c.alert]
+        query = query.order_by(*([c.severity] if order == "severity" else []), *columns).limit(limit)
+        return tuple(
+            (AlertPlace(*row[:4]), Alert.from_dict(row.content)) for row in self._database.read_rows(query)
+        )
+
+    def count_alerts(self, chosen: AlertFilter) -> dict[tuple[str, str, str], int]:
+        """Return the number of alerts by pipeline, state and severity."""
+        c = alert_states.c
+        columns = (c.pipeline, c.state, c.severity)
+        query = select(*columns, func.count()).where(*_select_where(chosen)).group_by(*columns)
+        return {
+            (pipeline, state, ALERT_SEVERITIES[severity]): int(count)
+            for pipeline, state, severity, count in self._database.read_rows(query)
+        }
+
+    def list_lanes(self, chosen: AlertFilter, by: Literal["day", "hour"], most: int) -> tuple[AlertLane, ...]:
+        """Return the entities with the most alerts, the most first, and how many alerts each has by time."""
+        c = alert_states.c
+        counts = select(c.pipeline, c.entity, func.count()).where(*_select_where(chosen))
+        counts = counts.group_by(c.pipeline, c.entity).order_by(func.count().desc(), c.pipeline, c.entity)
+        totals = {(row[0], row[1]): int(row[2]) for row in self._database.read_rows(counts.limit(most))}
+        if not totals:
+            return ()
+        begin = func.substr(type_coerce(c.newest, String), 1, 10 if by == "day" else 13)
+        groups = (c.pipeline, c.entity, begin, c.severity)
+        query = select(*groups, func.count()).where(*_select_where(chosen))
+        query = query.where(tuple_(c.pipeline, c.entity).in_(list(totals))).group_by(*groups)
+        lanes: dict[tuple[str, str], dict[str, dict[str, int]]] = {key: {} for key in totals}
+        for pipeline, entity, moment, severity, count in self._database.read_rows(query):
+            cell = lanes[pipeline, entity].setdefault(moment, {})
+            cell[ALERT_SEVERITIES[severity]] = int(count)
+        return tuple(AlertLane(*key, totals[key], counts) for key, counts in lanes.items())
+
+    def list_muted(self, pipeline: str, moment: datetime) -> tuple[Alert, ...]:
+        """Return the alerts whose like are muted by hand at `moment` or later."""
+        c = alert_states.c
+        query = select(c.content).where(c.pipeline == pipeline, c.muted_until > moment)
+        return tuple(Alert.from_dict(row[0]) for row in self._database.read_rows(query))
+
+    def read_position(self) -> int:
+        """Return the number of the newest event that changed an alert; 0 where there is none."""
+        return int(self._database.read_rows(select(func.max(alert_states.c.changed)))[0][0] or 0)
+
+    def list_changed(self, position: int, limit: int) -> tuple[tuple[int, Alert], ...]:
+        """Return alerts with an event behind `position`, in the order of their last event."""
+        c = alert_states.c
+        query = select(c.changed, c.content).where(c.changed > position).order_by(c.changed).limit(limit)
+        return tuple((row[0], Alert.from_dict(row[1])) for row in self._database.read_rows(query))
+
+
+def _select_where(chosen: AlertFilter) -> list[ColumnElement[bool]]:
+    c, where = alert_states.c, []
+    for column, values in ((c.pipeline, chosen.pipelines), (c.state, chosen.states)):
+        if values:
+            where.append(column.in_(sorted(values)))
+    if chosen.severities:
+        where.append(c.severity.in_([ALERT_SEVERITIES.index(item) for item in chosen.severities]))
+    for column, value in ((c.entity, chosen.entity), (c.cause, chosen.cause), (c.assignee, chosen.assignee)):
+        if value:
+            where.append(column == value)
+    if chosen.words:
+        parts = (column.icontains(chosen.words, autoescape=True) for column in (c.entity, c.cause, c.alert))
+        where.append(or_(*parts))
+    if chosen.since:
+        where.append(c.newest >= chosen.since)
+    if chosen.until:
+        where.append(c.newest < chosen.until)
+    if not chosen.quiet:
+        where.append(c.quiet == 0)
+    return where
+
+
+def _is_behind(place: AlertPlace, order: AlertOrder) -> ColumnElement[bool]:
+    c = alert_states.c
+    names = tuple_(c.pipeline, c.alert) > tuple_(literal(place.pipeline), literal(place.alert))
+    behind = or_(c.newest < place.newest, and_(c.newest == place.newest, names))
+    if order == "newest":
+        return behind
+    return or_(c.severity > place.severity, and_(c.severity == place.severity, behind))
+
+
+def renew_alert_states(connection: Connection, alerts: Collection[tuple[str, str]]) -> None:
+    """Build the states of alerts, each a pipeline and a name, from their events; in the caller's transaction.
+
+    On PostgreSQL the alerts of a pipeline wait for each other's transactions: two events of one alert that
+    are written at the same time would each miss the other.
+    """
+    is_sqlite = connection.dialect.name == "sqlite"
+    insert = (sqlite if is_sqlite else postgresql).insert
+    for pipeline in sorted({item[0] for item in alerts}):
+        if not is_sqlite:
+            lock = text("SELECT pg_advisory_xact_lock(hashtext('pynomaly.alerts'), hashtext(:name))")
+            connection.execute(lock, {"name": pipeline})
+        names = sorted(name for whose, name in alerts if whose == pipeline)
+        for start in range(0, len(names), _PART):
+            part = names[start : start + _PART]
+            c = alert_events.c
+            query = select(alert_events).where(c.pipeline == pipeline, c.alert.in_(part)).order_by(c.seq)
+            events: dict[str, list[Row[Any]]] = {}
+            for row in connection.execute(query):
+                events.setdefault(row.alert, []).append(row)
+            rows = [row for name, own in events.items() if (row := _build_row(name, own))]
+            if not rows:
+                continue
+            statement = insert(alert_states).values(rows)
+            updates = {
+                column.name: statement.excluded[column.name]
+                for column in alert_states.columns
+                if not column.primary_key
+            }
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["pipeline", "alert"], set_=updates)
+            )
+
+
+def fill_alert_states(connection: Connection) -> None:
+    """Build the states of all alerts of a ledger that an earlier edition wrote.
+
+    An alert whose events cannot be read is left out with a warning: the others must not wait for it.
+    """
+    c = alert_events.c
+    query = select(c.pipeline, c.alert).where(c.alert != "").distinct().order_by(c.pipeline, c.alert)
+    for row in connection.execute(query).all():
+        try:
+            renew_alert_states(connection, [(row[0], row[1])])
+        except (RecordError, LookupError, TypeError, ValueError) as error:
+            _log.warning("the alert %s of %s is not listed: its events: %r", row[1], row[0], error)
+
+
+def _build_row(name: str, events: Sequence[Row[Any]]) -> dict[str, Any] | None:
+    """Return the row of an alert; None if no event has rows of it, as an answer alone would."""
+    if all(event.event != "seen" for event in events):
+        return None
+    alert = build_alert(name, [event._mapping for event in events])
+    newest = alert.last or alert.opened or events[0].at or datetime.min.replace(tzinfo=UTC)
+    return {
+        "pipeline": alert.pipeline,
+        "alert": name,
+        "state": alert.state,
+        "severity": ALERT_SEVERITIES.index(alert.severity),
+        "newest": newest,
+        "entity": alert.entity,
+        "cause": alert.cause,
+        "quiet": int(bool(alert.quiet)),
+        "assignee": alert.assignee,
+        "muted_until": alert.muted_until,
+        "changed": max(event.seq for event in events),
+        "content": to_json(alert.to_dict()),
+    }
