@@ -7,6 +7,7 @@ Called by `store`, `flows`, `tasks` and `steps`. May import the modules of `reco
 `records`.
 """
 
+from pynomaly.records.ledger.access import Access, AccessToken, AnsweredRequest
 from pynomaly.records.ledger.accounts import AccountEntry, Accounts
 from pynomaly.records.ledger.alerts.alert_states import (
     AlertFilter,
@@ -21,6 +22,7 @@ from pynomaly.records.ledger.leases import Lease
 from pynomaly.records.ledger.ledger import Ledger
 from pynomaly.records.ledger.outbox import Heartbeat, LeaseHolder, Outbox, QueuedNotice
 from pynomaly.records.ledger.outcomes import DECISION_KINDS, DECISION_OUTCOMES
+from pynomaly.records.ledger.reads.across import Across, DecisionFilter
 from pynomaly.records.ledger.rows import (
     Decision,
     ObservationRecord,
@@ -42,18 +44,23 @@ from pynomaly.records.ledger.transit.stream_log import (
 __all__ = [
     "DECISION_KINDS",
     "DECISION_OUTCOMES",
+    "Access",
+    "AccessToken",
     "AccountEntry",
     "Accounts",
+    "Across",
     "AlertEvent",
     "AlertFilter",
     "AlertLane",
     "AlertOrder",
     "AlertPlace",
     "AlertStates",
+    "AnsweredRequest",
     "Answers",
     "Audit",
     "Channel",
     "Decision",
+    "DecisionFilter",
     "Deliveries",
     "DeliveryState",
     "Heartbeat",

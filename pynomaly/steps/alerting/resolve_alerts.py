@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pynomaly.config import Pipeline
-from pynomaly.errors import ConfigError, list_allowed
+from pynomaly.errors import ConfigError, UnknownNameError, list_allowed
 from pynomaly.judging.alerts.alert import ENDINGS, Alert, Ending
 from pynomaly.records.ledger import AlertEvent, AlertFilter, Label, Ledger
 from pynomaly.steps.patient_lease import wait_for_lease
@@ -76,7 +76,7 @@ def find_alert(ledger: Ledger, pipeline: str, name: str) -> Alert:
 
     Raises
     ------
-    ConfigError
+    UnknownNameError
         If no alert name or several begin with it.
     """
     states = ledger.alert_states
@@ -86,13 +86,13 @@ def find_alert(ledger: Ledger, pipeline: str, name: str) -> Alert:
     matches = states.list_names(pipeline, name, _SHOWN_NAMES + 1) if name else ()
     if len(matches) > 1:
         more = " and more" if len(matches) > _SHOWN_NAMES else ""
-        raise ConfigError(
+        raise UnknownNameError(
             f"{name!r} begins several alerts: {', '.join(matches[:_SHOWN_NAMES])}{more}; write more of it"
         )
     alert = states.find_alert(pipeline, matches[0]) if matches else None
     if alert is None:
         newest = states.list_alerts(AlertFilter(pipelines=(pipeline,)), "newest", _SHOWN_NAMES)
-        raise ConfigError(f"no alert {name!r}; {list_allowed(name, [item.alert for _, item in newest])}")
+        raise UnknownNameError(f"no alert {name!r}; {list_allowed(name, [item.alert for _, item in newest])}")
     return alert
 
 

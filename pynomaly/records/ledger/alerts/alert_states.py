@@ -195,7 +195,8 @@ class AlertStates:
 
 
 def _select_where(chosen: AlertFilter) -> list[ColumnElement[bool]]:
-    c, where = alert_states.c, []
+    c = alert_states.c
+    where: list[ColumnElement[bool]] = []
     for column, values in ((c.pipeline, chosen.pipelines), (c.state, chosen.states)):
         if values:
             where.append(column.in_(sorted(values)))
@@ -245,7 +246,7 @@ def renew_alert_states(connection: Connection, alerts: Collection[tuple[str, str
             events: dict[str, list[Row[Any]]] = {}
             for row in connection.execute(query):
                 events.setdefault(row.alert, []).append(row)
-            rows = [row for name, own in events.items() if (row := _build_row(name, own))]
+            rows = [built for name, own in events.items() if (built := _build_row(name, own))]
             if not rows:
                 continue
             statement = insert(alert_states).values(rows)
@@ -277,7 +278,7 @@ def _build_row(name: str, events: Sequence[Row[Any]]) -> dict[str, Any] | None:
     """Return the row of an alert; None if no event has rows of it, as an answer alone would."""
     if all(event.event != "seen" for event in events):
         return None
-    alert = build_alert(name, [event._mapping for event in events])
+    alert = build_alert(name, [dict(event._mapping) for event in events])
     newest = alert.last or alert.opened or events[0].at or datetime.min.replace(tzinfo=UTC)
     return {
         "pipeline": alert.pipeline,
