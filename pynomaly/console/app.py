@@ -18,6 +18,10 @@ from pynomaly.console.access.sessions import Sessions
 from pynomaly.console.api import access, alerts, decisions
 from pynomaly.console.changes import ChangeFeed
 from pynomaly.console.context import Console, RoleError
+from pynomaly.console.pages import access as access_page
+from pynomaly.console.pages import alerts as alerts_page
+from pynomaly.console.pages import decisions as decisions_page
+from pynomaly.console.pages import fleet as fleet_page
 from pynomaly.console.pipelines import Pipelines
 from pynomaly.console.problems import build_problem, describe_error, describe_fields
 from pynomaly.errors import PynomalyError
@@ -73,9 +77,13 @@ def create_console(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.console = Console(pipelines, doorkeeper, ChangeFeed(pipelines), dict(links or {}), https)
+    app.state.console = Console(
+        pipelines, doorkeeper, ChangeFeed(pipelines), links=dict(links or {}), https=https
+    )
     for router in (access.router, alerts.router, decisions.router):
         app.include_router(router, prefix="/api/v1")
+    for pages in (fleet_page, alerts_page, decisions_page, access_page):
+        app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(AccessMiddleware, doorkeeper=doorkeeper, https=https)
     _add_error_answers(app)

@@ -11,6 +11,7 @@ from fastapi import Request
 from pynomaly.config import Pipeline
 from pynomaly.console.access.actors import Actor, Role
 from pynomaly.console.access.recognise import Doorkeeper, security_log
+from pynomaly.console.bundles import BundleCache
 from pynomaly.console.changes import ChangeFeed
 from pynomaly.console.pipelines import Pipelines
 from pynomaly.errors import PynomalyError, UnknownNameError
@@ -30,6 +31,7 @@ class Console:
     pipelines: Pipelines
     doorkeeper: Doorkeeper
     changes: ChangeFeed
+    bundles: BundleCache = field(default_factory=BundleCache)
     links: dict[str, str] = field(default_factory=dict)
     https: bool = False
     clock: Callable[[], datetime] = read_utc_now

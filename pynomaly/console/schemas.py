@@ -14,8 +14,19 @@ from pynomaly.judging.alerts.alert import Alert, Ending
 from pynomaly.records.ledger import Decision
 
 __all__ = ["Gravity", "Severity"]
-__all__ += ["Acknowledge", "AlertDetail", "AlertName", "AlertSummary", "Answered", "Assign", "BulkAnswer"]
+__all__ += [
+    "Acknowledge",
+    "AlertDetail",
+    "AlertName",
+    "AlertSeries",
+    "AlertState",
+    "AlertSummary",
+    "Answered",
+    "Assign",
+    "BulkAnswer",
+]
 __all__ += ["BulkResult", "Comment", "DecisionDetail", "DecisionSummary", "FieldProblem", "FleetPipeline"]
+__all__ += ["PipelineFacts", "VersionLine", "WindowLine"]
 __all__ += ["Lane", "Mute", "Page", "Problem", "Promotion", "Reasoned", "Resolve", "Rollback"]
 
 Gravity = Literal["critical", "warning", "waiting", "new", "healthy"]
@@ -151,6 +162,28 @@ class AlertDetail(AlertSummary):
         return cls(**_summarize_alert(alert), **more, similar=content["alike"])
 
 
+class AlertSeries(Shown):
+    """Rows of the entity around an alert, by time; lists of one length, or empty."""
+
+    column: str = Field(description="whose values are given; empty: none could be read")
+    times: tuple[int, ...] = Field(description="seconds since 1970, UTC")
+    values: tuple[float | None, ...]
+    p_values: tuple[float | None, ...]
+    alerting: tuple[bool, ...]
+    expected: float | None = Field(description="usual value of the rarest row")
+    low: float | None = Field(description="below it lies one of twenty values of the reference")
+    high: float | None = Field(description="above it lies one of twenty values of the reference")
+    first: datetime | None
+    last: datetime | None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of_note(cls, note: str) -> AlertSeries:
+        """Return a series of no rows with the reason."""
+        nothing: dict[str, Any] = dict.fromkeys(("expected", "low", "high", "first", "last"))
+        return cls(column="", times=(), values=(), p_values=(), alerting=(), **nothing, notes=(note,))
+
+
 class Lane(Shown):
     """Alerts of one entity over time: number by beginning of the day or hour, and severity."""
 
@@ -206,6 +239,47 @@ class Promotion(Shown):
     verdict: dict[str, Any] | None
     diff: dict[str, Any] | None = Field(description="alerts gained, lost and kept by it")
     diff_error: str
+
+
+class WindowLine(Shown):
+    """One scored window; ``state`` is what monitoring decided, empty where it did not."""
+
+    window: str
+    start: datetime | None
+    end: datetime | None
+    version: int
+    rows: int
+    alerts: int
+    quarantined: int
+    rate: float | None
+    state: str
+
+
+class VersionLine(Shown):
+    """One registered version, and what was decided about it."""
+
+    version: int
+    outcome: str
+    at: datetime | None
+    as_of: datetime
+    detector: str
+    champion: bool
+
+
+class PipelineFacts(Shown):
+    """What is on record about a pipeline."""
+
+    name: str
+    description: str
+    champion: int | None
+    since: datetime | None
+    because: tuple[str, ...]
+    before: int | None = Field(description="the version that a roll back leads to")
+    detector: str
+    policy: str
+    promises: tuple[dict[str, Any], ...]
+    windows: tuple[WindowLine, ...]
+    versions: tuple[VersionLine, ...]
 
 
 class Acknowledge(Taken):

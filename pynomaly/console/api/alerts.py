@@ -10,9 +10,11 @@ from fastapi import APIRouter, Depends, Query
 from pynomaly.console.actions import answer_alert, answer_alerts
 from pynomaly.console.api.routing import PROBLEMS, ApiRoute, AskedBy, Cursor, Limit
 from pynomaly.console.queries.alerts import count_alerts, list_lanes, page_alerts
+from pynomaly.console.queries.series import read_alert_series
 from pynomaly.console.schemas import (
     Acknowledge,
     AlertDetail,
+    AlertSeries,
     AlertState,
     AlertSummary,
     Answered,
@@ -114,6 +116,14 @@ def show_alert(asked: AskedBy, pipeline: str, alert: str) -> AlertDetail:
     settings = asked.find(pipeline)
     ledger = asked.pipelines.open_ledger(settings.ledger_url)
     return AlertDetail.of_alert(find_alert(ledger, pipeline, alert))
+
+
+@router.get(f"{ALERT}/series", summary="The rows of its entity around it, and what is usual")
+def show_series(asked: AskedBy, pipeline: str, alert: str) -> AlertSeries:
+    """Return the rows around an alert."""
+    settings = asked.find(pipeline)
+    ledger = asked.pipelines.open_ledger(settings.ledger_url)
+    return read_alert_series(settings, ledger, find_alert(ledger, pipeline, alert), asked.console.bundles)
 
 
 @router.post(f"{ALERT}/acknowledge", summary="Say that you look at it; for an analyst")

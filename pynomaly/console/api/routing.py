@@ -61,9 +61,7 @@ class ApiRoute(APIRoute):
             kept = await run_in_threadpool(access.find_answer, name)
             if kept is not None:
                 if kept.request != content:
-                    return build_problem(
-                        422, "Idempotency-Key was used for another request"
-                    )
+                    return build_problem(422, "Idempotency-Key was used for another request")
                 return Response(
                     kept.answer,
                     kept.status,
