@@ -8,18 +8,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from pynomaly.console.context import Asked
-from pynomaly.console.schemas import (
-    Acknowledge,
-    AlertDetail,
-    Answered,
-    Assign,
-    BulkAnswer,
-    BulkResult,
-    Comment,
-    DecisionSummary,
-    Mute,
-    Resolve,
-)
+from pynomaly.console.schemas import AlertDetail, Answered, BulkResult, DecisionSummary
+from pynomaly.console.wishes import Acknowledge, Assign, BulkAnswer, Comment, Mute, Resolve
 from pynomaly.errors import ConfigError, PynomalyError
 from pynomaly.steps.alerting import resolve_alerts as steps
 from pynomaly.steps.promotion.approve import approve_promotion, reject_promotion

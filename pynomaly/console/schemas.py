@@ -1,4 +1,4 @@
-"""What the API answers and takes, as pydantic models; the pages are drawn from the same objects.
+"""What the API answers, as pydantic models; the pages are drawn from the same objects.
 
 Times are aware. Fields that may be missing are null, never left out.
 """
@@ -6,33 +6,21 @@ Times are aware. Fields that may be missing are null, never left out.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pynomaly.judging.alerts.alert import Alert, Ending
+from pynomaly.judging.alerts.alert import Alert
 from pynomaly.records.ledger import Decision
 
-__all__ = ["Gravity", "Severity"]
-__all__ += [
-    "Acknowledge",
-    "AlertDetail",
-    "AlertName",
-    "AlertSeries",
-    "AlertState",
-    "AlertSummary",
-    "Answered",
-    "Assign",
-    "BulkAnswer",
-]
-__all__ += ["BulkResult", "Comment", "DecisionDetail", "DecisionSummary", "FieldProblem", "FleetPipeline"]
-__all__ += ["PipelineFacts", "VersionLine", "WindowLine"]
-__all__ += ["Lane", "Mute", "Page", "Problem", "Promotion", "Reasoned", "Resolve", "Rollback"]
+__all__ = ["AlertState", "Gravity", "Severity", "Shown"]
+__all__ += ["AlertDetail", "AlertSeries", "AlertSummary", "Answered", "BulkResult", "Lane"]
+__all__ += ["DecisionDetail", "DecisionSummary", "FieldProblem", "FleetPipeline", "Page", "PendingPromotion"]
+__all__ += ["PipelineFacts", "Problem", "VersionLine", "WindowLine"]
 
 Gravity = Literal["critical", "warning", "waiting", "new", "healthy"]
 Severity = Literal["critical", "high", "medium", "low"]
 AlertState = Literal["open", "acknowledged", "resolved", "withdrawn"]
-Note = Annotated[str, Field(max_length=4000, description="why; kept with the answer")]
 
 T = TypeVar("T")
 
@@ -41,12 +29,6 @@ class Shown(BaseModel):
     """Base of what is answered."""
 
     model_config = ConfigDict(frozen=True)
-
-
-class Taken(BaseModel):
-    """Base of what is taken; a field that is not known is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class FieldProblem(Shown):
@@ -166,7 +148,7 @@ class AlertSeries(Shown):
     """Rows of the entity around an alert, by time; lists of one length, or empty."""
 
     column: str = Field(description="whose values are given; empty: none could be read")
-    times: tuple[int, ...] = Field(description="seconds since 1970, UTC")
+    times: tuple[float, ...] = Field(description="seconds since 1970, UTC")
     values: tuple[float | None, ...]
     p_values: tuple[float | None, ...]
     alerting: tuple[bool, ...]
@@ -228,7 +210,7 @@ class DecisionDetail(DecisionSummary):
         return cls(**_summarize_decision(decision), **more)
 
 
-class Promotion(Shown):
+class PendingPromotion(Shown):
     """A promotion that waits for an approval."""
 
     pipeline: str
@@ -282,38 +264,6 @@ class PipelineFacts(Shown):
     versions: tuple[VersionLine, ...]
 
 
-class Acknowledge(Taken):
-    """Somebody looks at it."""
-
-    note: Note = ""
-
-
-class Resolve(Taken):
-    """How it ended; its rows are labelled so."""
-
-    ending: Ending
-    note: Note = ""
-
-
-class Assign(Taken):
-    """Who is to look at it; empty for nobody."""
-
-    to: str = Field(max_length=200)
-
-
-class Mute(Taken):
-    """Alerts like it send no notification until then."""
-
-    hours: float = Field(gt=0, le=24 * 365, description="from now on")
-    note: Note = ""
-
-
-class Comment(Taken):
-    """A remark."""
-
-    text: str = Field(min_length=1, max_length=4000)
-
-
 class Answered(Shown):
     """An alert after an answer."""
 
@@ -322,40 +272,11 @@ class Answered(Shown):
     labelled: int = Field(description="labels of rows that it added")
 
 
-class AlertName(Taken):
-    """Names an alert."""
-
-    pipeline: str = Field(max_length=64)
-    alert: str = Field(max_length=16)
-
-
-class BulkAnswer(Taken):
-    """One answer to several alerts: exactly one of the four."""
-
-    alerts: tuple[AlertName, ...] = Field(min_length=1, max_length=500)
-    acknowledge: Acknowledge | None = None
-    resolve: Resolve | None = None
-    assign: Assign | None = None
-    mute: Mute | None = None
-
-
 class BulkResult(Shown):
     """What became of each."""
 
     answered: tuple[Answered, ...]
     failed: dict[str, str] = Field(description="PIPELINE/ALERT: why")
-
-
-class Reasoned(Taken):
-    """An answer to a promotion."""
-
-    reason: str = Field(min_length=3, max_length=4000)
-
-
-class Rollback(Reasoned):
-    """Takes the champion back."""
-
-    version: int = Field(ge=1, description="the champion to be taken back; refused where it is another now")
 
 
 def _summarize_alert(alert: Alert) -> dict[str, Any]:

@@ -4,5 +4,5 @@ One room a domain: `alerting`, `training`, `promotion`, `scoring`, `monitoring`,
 and `replay`. The same words name modules of `config`, `tasks`, `flows` and `flows.cli`. The modules beside
 the rooms serve every room and import none: `champion`, `explanations`, `keys`, `notify`, `runner`.
 
-Called by `flows` and `tasks`. May import `records`, and the wings below it.
+Called by `flows`, `console` and `tasks`. May import `records`, and the wings below it.
 """

@@ -25,7 +25,7 @@ __all__ = ["MAX_BODY", "AccessMiddleware"]
 MAX_BODY = 1_000_000
 """Bytes of a request's body; an upload of a table has a limit of its own."""
 
-_OPEN_PATHS = ("/healthz", "/static/", "/login", "/palette.css", "/api/v1/openapi.json")
+_OPEN_PATHS = ("/healthz", "/static/", "/login", "/palette.css", "/worker.js", "/api/v1/openapi.json")
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 _HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (

@@ -15,7 +15,8 @@ from pynomaly.console.access.actors import Role
 from pynomaly.console.access.recognise import security_log
 from pynomaly.console.api.routing import PROBLEMS, ApiRoute, AskedBy
 from pynomaly.console.context import Asked, RoleError, get_asked
-from pynomaly.console.schemas import Shown, Taken
+from pynomaly.console.schemas import Shown
+from pynomaly.console.wishes import Taken
 from pynomaly.errors import UnknownNameError
 from pynomaly.records.ledger import AccessToken
 

@@ -12,22 +12,17 @@ from pynomaly.console.api.routing import PROBLEMS, ApiRoute, AskedBy, Cursor, Li
 from pynomaly.console.queries.alerts import count_alerts, list_lanes, page_alerts
 from pynomaly.console.queries.series import read_alert_series
 from pynomaly.console.schemas import (
-    Acknowledge,
     AlertDetail,
     AlertSeries,
     AlertState,
     AlertSummary,
     Answered,
-    Assign,
-    BulkAnswer,
     BulkResult,
-    Comment,
     Lane,
-    Mute,
     Page,
-    Resolve,
     Severity,
 )
+from pynomaly.console.wishes import Acknowledge, Assign, BulkAnswer, Comment, Mute, Resolve
 from pynomaly.errors import ConfigError
 from pynomaly.records.ledger import AlertFilter, AlertOrder
 from pynomaly.steps.alerting.resolve_alerts import find_alert

@@ -10,15 +10,8 @@ from pynomaly.console.actions import answer_promotion, roll_back
 from pynomaly.console.api.routing import PROBLEMS, ApiRoute, AskedBy, Cursor, Limit
 from pynomaly.console.queries.decisions import list_promotions, page_decisions
 from pynomaly.console.queries.fleet import list_fleet
-from pynomaly.console.schemas import (
-    DecisionDetail,
-    DecisionSummary,
-    FleetPipeline,
-    Page,
-    Promotion,
-    Reasoned,
-    Rollback,
-)
+from pynomaly.console.schemas import DecisionDetail, DecisionSummary, FleetPipeline, Page, PendingPromotion
+from pynomaly.console.wishes import Reasoned, Rollback
 from pynomaly.errors import UnknownNameError
 from pynomaly.records.ledger import DECISION_KINDS, DecisionFilter
 
@@ -76,7 +69,7 @@ def verify_chain(asked: AskedBy, pipeline: str) -> dict[str, Any]:
 
 
 @router.get("/promotions", summary="Promotions that wait for an approval")
-def show_promotions(asked: AskedBy, pipeline: Names = []) -> tuple[Promotion, ...]:  # noqa: B006
+def show_promotions(asked: AskedBy, pipeline: Names = []) -> tuple[PendingPromotion, ...]:  # noqa: B006
     """Return what waits."""
     return list_promotions(asked.pipelines, asked.choose(pipeline), asked.now)
 

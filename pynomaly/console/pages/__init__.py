@@ -1,4 +1,5 @@
 """Pages: the same reads and actions as the API, drawn as HTML that works without a script.
 
-Called by `console.app`. May import the other packages of `console`.
+Called by `app`. May import `queries`, `access`, `context`, `actions`, `api`, the modules of `console` and
+the wings below `console`.
 """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from pynomaly.console.access.middleware import set_session
@@ -17,6 +18,7 @@ from pynomaly.records.palette import declare_colors
 __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
+STATIC = Path(__file__).parents[1] / "static"
 
 
 @router.get("/palette.css")
@@ -31,6 +33,14 @@ def show_palette() -> Response:
         f"@media print {{ :root, :root[data-theme] {{ {paper} }} }}\n"
     )
     return Response(css, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+
+
+@router.get("/worker.js")
+def show_worker() -> Response:
+    """Return the script that keeps pages to be read without a connection; it must lie above them."""
+    return FileResponse(
+        STATIC / "worker.js", media_type="text/javascript", headers={"Cache-Control": "no-cache"}
+    )
 
 
 @router.get("/login")

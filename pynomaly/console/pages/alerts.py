@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -16,20 +17,11 @@ from pynomaly.console.api.alerts import AlertWish
 from pynomaly.console.api.routing import AskedBy
 from pynomaly.console.context import Asked
 from pynomaly.console.pages.forms import Form, SentForm, describe_invalid
-from pynomaly.console.pages.lanes import draw_lanes
+from pynomaly.console.pages.lanes import draw_lanes, find_first_bin
 from pynomaly.console.pages.rendering import render_page
 from pynomaly.console.queries.alerts import count_alerts, find_newest_time, list_lanes, page_alerts
-from pynomaly.console.schemas import (
-    Acknowledge,
-    AlertDetail,
-    AlertName,
-    Answered,
-    Assign,
-    BulkAnswer,
-    Comment,
-    Mute,
-    Resolve,
-)
+from pynomaly.console.schemas import AlertDetail, Answered
+from pynomaly.console.wishes import Acknowledge, AlertName, Assign, BulkAnswer, Comment, Mute, Resolve
 from pynomaly.errors import ConfigError, PynomalyError
 from pynomaly.judging.alerts.alert import ALERT_SEVERITIES
 from pynomaly.records.ledger import AlertFilter
@@ -254,9 +246,11 @@ def _build_lanes(
     asked: Asked, chosen: Sequence[Any], wanted: AlertFilter, link: Callable[..., str]
 ) -> dict[str, Any]:
     """Return the swimlanes of what is listed: days, or hours where a span of two days is chosen."""
-    newest = wanted.until or find_newest_time(asked.pipelines, chosen)
-    if newest is None:
+    timed = [item for item in chosen if item.data.time is not None]
+    newest = wanted.until or (find_newest_time(asked.pipelines, timed) if timed else None)
+    if newest is None or not timed:
         return {"lanes": (), "bins": (), "lanes_by": "day"}
     span = newest - wanted.since if wanted.since else timedelta(days=30)
     by: Literal["day", "hour"] = "hour" if span <= timedelta(days=2) else "day"
-    return draw_lanes(list_lanes(asked.pipelines, chosen, wanted, by, 12), by, newest, link)
+    shown = replace(wanted, since=find_first_bin(by, newest))
+    return draw_lanes(list_lanes(asked.pipelines, timed, shown, by, 12), by, newest, link)

@@ -17,7 +17,7 @@ from pynomaly.console.context import Asked
 from pynomaly.console.pages.forms import SentForm, describe_invalid
 from pynomaly.console.pages.rendering import render_page
 from pynomaly.console.queries.decisions import list_promotions, page_decisions
-from pynomaly.console.schemas import Reasoned, Rollback
+from pynomaly.console.wishes import Reasoned, Rollback
 from pynomaly.errors import ConfigError, PynomalyError
 from pynomaly.records.ledger import DECISION_KINDS, DecisionFilter
 

@@ -9,10 +9,15 @@ from typing import Any, Literal
 from pynomaly.console.schemas import Lane
 from pynomaly.judging.alerts.alert import ALERT_SEVERITIES
 
-__all__ = ["draw_lanes"]
+__all__ = ["draw_lanes", "find_first_bin"]
 
 _BINS = {"day": 30, "hour": 48}
 _EVERY = {"day": 7, "hour": 6}
+
+
+def find_first_bin(by: Literal["day", "hour"], newest: datetime) -> datetime:
+    """Return where the first column begins, if the last one holds `newest`."""
+    return _list_starts(by, newest)[0]
 
 
 def draw_lanes(
@@ -27,10 +32,8 @@ def draw_lanes(
     link : callable
         Returns the address of the list with changed filters.
     """
-    step = timedelta(days=1) if by == "day" else timedelta(hours=1)
-    last = newest.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    last = last.replace(hour=0) if by == "day" else last
-    starts = [last - step * back for back in range(_BINS[by] - 1, -1, -1)]
+    starts = _list_starts(by, newest)
+    step = starts[1] - starts[0]
     form = "%Y-%m-%d" if by == "day" else "%Y-%m-%dT%H"
     bins = [
         {
@@ -50,6 +53,13 @@ def draw_lanes(
     if not any(cell["total"] for lane in drawn for cell in lane["cells"]):
         drawn = []
     return {"lanes": drawn, "bins": bins, "lanes_by": by}
+
+
+def _list_starts(by: str, newest: datetime) -> list[datetime]:
+    step = timedelta(days=1) if by == "day" else timedelta(hours=1)
+    last = newest.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    last = last.replace(hour=0) if by == "day" else last
+    return [last - step * back for back in range(_BINS[by] - 1, -1, -1)]
 
 
 def _shorten(start: datetime, by: str) -> str:

@@ -50,8 +50,8 @@ def format_age(moment: datetime, now: datetime) -> str:
     """Format how long ago, or in how long, in one unit: ``3 hours ago``, ``in 2 days``."""
     seconds = (now - moment).total_seconds()
     for span, unit in _STEPS:
-        count = round(abs(seconds) / span)
-        if count >= 1:
+        if abs(seconds) >= span:
+            count = round(abs(seconds) / span)
             text = f"{count} {unit}{'' if count == 1 else 's'}"
             return f"{text} ago" if seconds > 0 else f"in {text}"
     return "just now" if seconds >= 0 else "in a moment"

@@ -1,4 +1,4 @@
 """Reads of the records for pages and API: pure of HTTP, bounded in rows.
 
-Called by `console.api` and `console.pages`. May import `console.pipelines` and `console.schemas`.
+Called by `api` and `pages`. May import the modules of `console` and the wings below `console`.
 """

@@ -9,7 +9,7 @@ from datetime import datetime
 from pynomaly.config import Pipeline
 from pynomaly.console.paging import read_number_cursor, write_number_cursor
 from pynomaly.console.pipelines import Pipelines
-from pynomaly.console.schemas import DecisionSummary, Page, Promotion
+from pynomaly.console.schemas import DecisionSummary, Page, PendingPromotion
 from pynomaly.errors import ConfigError
 from pynomaly.records.ledger import DecisionFilter
 from pynomaly.records.ledger.decision_evidence import PendingEvidence
@@ -46,7 +46,9 @@ def page_decisions(
     return Page(items=tuple(map(DecisionSummary.of_decision, shown)), next=after_page)
 
 
-def list_promotions(pipelines: Pipelines, chosen: Sequence[Pipeline], now: datetime) -> tuple[Promotion, ...]:
+def list_promotions(
+    pipelines: Pipelines, chosen: Sequence[Pipeline], now: datetime
+) -> tuple[PendingPromotion, ...]:
     """Return the promotions that wait for an approval and have not expired, those that end first before."""
     names = {item.name for item in chosen}
     waiting = []
@@ -55,7 +57,7 @@ def list_promotions(pipelines: Pipelines, chosen: Sequence[Pipeline], now: datet
             for item in items if name in names else ():
                 evidence = PendingEvidence.of(item)
                 waiting.append(
-                    Promotion(
+                    PendingPromotion(
                         pipeline=name,
                         version=evidence.version,
                         replaces=evidence.replaces,

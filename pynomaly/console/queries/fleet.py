@@ -105,6 +105,9 @@ def _describe_pipeline(
     if state not in ("", "normal", "insufficient_data"):
         reasons.insert(0, f"monitoring: {state.replace('_', ' ')}")
     reasons = [*late, *reasons]
+    if alerts.get("critical"):
+        count = alerts["critical"]
+        reasons.append(f"{count:,} critical alert{'s' if count > 1 else ''} to answer")
     if not change:
         reasons.append("no champion yet")
     return FleetPipeline(

@@ -58,7 +58,7 @@ def read_alert_series(pipeline: Pipeline, ledger: Ledger, alert: Alert, bundles:
     expected = alert.carriers[0].expected if alert.carriers else None
     return AlertSeries(
         column=alert.cause if values is not None else "",
-        times=tuple(scores["_time"].astype("int64") // 10**9),
+        times=tuple(moment.timestamp() for moment in scores["_time"]),
         values=tuple(values) if values is not None else (),
         p_values=tuple(_or_none(scores["p_value"])),
         alerting=tuple(map(bool, scores["is_anomaly"])),

@@ -30,6 +30,17 @@ const shade = (series) => ({
   },
 });
 
+const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const two = (number) => String(number).padStart(2, "0");
+const nameTimes = (plot, splits, axis, space, step) =>
+  splits.map((seconds, index) => {
+    const at = new Date(seconds * 1000);
+    const day = `${at.getUTCDate()} ${months[at.getUTCMonth()]}`;
+    if (step >= 86400) return day;
+    const hour = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
+    return index === 0 || at.getUTCHours() + at.getUTCMinutes() === 0 ? `${hour}\n${day}` : hour;
+  });
+
 const draw = (figure, series) => {
   const place = figure.querySelector(".plot");
   place.replaceChildren();
@@ -39,7 +50,7 @@ const draw = (figure, series) => {
   const marked = main.map((value, index) => (series.alerting[index] ? value : null));
   const title = series.column || "-log10 p-value";
   const lines = [
-    {},
+    { value: (plot, seconds) => (seconds === null ? "–" : new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ")) },
     { label: title, stroke: color("s0"), width: 1.5, points: { show: series.times.length < 80 } },
     { label: "alerts", stroke: color("s1"), width: 0, points: { show: true, size: 8, fill: color("s1") } },
   ];
@@ -51,7 +62,7 @@ const draw = (figure, series) => {
       cursor: { drag: { x: true, y: false } },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC"),
       legend: { live: !still },
-      axes: [axis, { ...axis, size: 60 }],
+      axes: [{ ...axis, values: nameTimes }, { ...axis, size: 60 }],
       series: lines,
       plugins: [shade(series)],
     },

@@ -128,6 +128,8 @@ document.addEventListener("htmx:responseError", (event) => {
 // Read again what was seen last, where there is no connection.
 if ("serviceWorker" in navigator && document.body.dataset.live !== undefined)
   navigator.serviceWorker.register("/worker.js").catch(() => {});
+for (const form of document.querySelectorAll('form[action="/logout"]'))
+  form.addEventListener("submit", () => navigator.serviceWorker?.controller?.postMessage("forget"));
 const seen = document.querySelector("meta[name=seen]");
 if (seen) {
   document.getElementById("offline").hidden = false;

@@ -3,8 +3,8 @@
 The only package that uses SQLAlchemy. sqlite by default, PostgreSQL by URL. Decisions are append-only (the
 database itself refuses to change them) and every write is idempotent by its key. Times are aware, in UTC.
 
-Called by `store`, `flows`, `tasks` and `steps`. May import the modules of `records` and the wings below
-`records`.
+Called by `store`, `flows`, `console`, `tasks` and `steps`. May import the modules of `records` and the wings
+below `records`.
 """
 
 from pynomaly.records.ledger.access import Access, AccessToken, AnsweredRequest

@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, delete, insert, select, update
 
 from pynomaly.records.ledger.database import Database
+from pynomaly.records.ledger.rows import to_json
 from pynomaly.records.ledger.tables import access_tokens, answered_requests
 
 __all__ = ["TOKEN_START", "Access", "AccessToken", "AnsweredRequest"]
@@ -52,6 +53,11 @@ class AccessToken:
     expires: datetime
     revoked: datetime | None = None
     used: datetime | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        content: dict[str, Any] = to_json(asdict(self))
+        return content
 
 
 @dataclass(frozen=True)

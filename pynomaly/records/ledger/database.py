@@ -34,7 +34,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from pynomaly.errors import ConfigError, RecordError, mask_addresses
-from pynomaly.records.ledger.alerts.alert_states import STATES_SINCE, fill_alert_states
+from pynomaly.records.ledger.alerts.projection import STATES_SINCE, fill_alert_states
 from pynomaly.records.ledger.migrations import HEAD, VERSION_TABLE, upgrade_tables
 from pynomaly.records.locks import hold_file_lock
 

@@ -1,50 +1,34 @@
 """The current state of each alert, kept beside its events so that a list of alerts is one query.
 
-The events are the record; a state is what :func:`~pynomaly.judging.alerts.alert.build_alert` makes of them,
-and is renewed in the transaction that adds one. Reached through
+The events are the record; a state is what :func:`~pynomaly.judging.alerts.alert.build_alert` makes of them
+(:mod:`~pynomaly.records.ledger.alerts.projection`). Reached through
 :attr:`pynomaly.records.ledger.Ledger.alert_states`.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import datetime
+from typing import Literal
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
-    Row,
     String,
     and_,
     func,
     literal,
     or_,
     select,
-    text,
     tuple_,
     type_coerce,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
-from pynomaly.errors import RecordError
-from pynomaly.judging.alerts.alert import ALERT_SEVERITIES, Alert, build_alert
-from pynomaly.records.ledger.rows import to_json
-from pynomaly.records.ledger.tables import alert_events, alert_states
+from pynomaly.judging.alerts.alert import ALERT_SEVERITIES, Alert
+from pynomaly.records.ledger.database import Database
+from pynomaly.records.ledger.tables import alert_states
 
-if TYPE_CHECKING:
-    from pynomaly.records.ledger.database import Database
-
-__all__ = ["STATES_SINCE", "AlertFilter", "AlertLane", "AlertOrder", "AlertPlace", "AlertStates"]
-__all__ += ["fill_alert_states", "renew_alert_states"]
-
-STATES_SINCE = "0008"
-"""Revision of the tables from which states are kept."""
-
-_log = logging.getLogger(__name__)
-_PART = 500  # alerts renewed at once: a statement of sqlite has a bounded number of values
+__all__ = ["AlertFilter", "AlertLane", "AlertOrder", "AlertPlace", "AlertStates"]
 
 AlertOrder = Literal["severity", "newest"]
 """The gravest first and the newest of those; or the newest first."""
@@ -224,73 +208,3 @@ def _is_behind(place: AlertPlace, order: AlertOrder) -> ColumnElement[bool]:
     if order == "newest":
         return behind
     return or_(c.severity > place.severity, and_(c.severity == place.severity, behind))
-
-
-def renew_alert_states(connection: Connection, alerts: Collection[tuple[str, str]]) -> None:
-    """Build the states of alerts, each a pipeline and a name, from their events; in the caller's transaction.
-
-    On PostgreSQL the alerts of a pipeline wait for each other's transactions: two events of one alert that
-    are written at the same time would each miss the other.
-    """
-    is_sqlite = connection.dialect.name == "sqlite"
-    insert = (sqlite if is_sqlite else postgresql).insert
-    for pipeline in sorted({item[0] for item in alerts}):
-        if not is_sqlite:
-            lock = text("SELECT pg_advisory_xact_lock(hashtext('pynomaly.alerts'), hashtext(:name))")
-            connection.execute(lock, {"name": pipeline})
-        names = sorted(name for whose, name in alerts if whose == pipeline)
-        for start in range(0, len(names), _PART):
-            part = names[start : start + _PART]
-            c = alert_events.c
-            query = select(alert_events).where(c.pipeline == pipeline, c.alert.in_(part)).order_by(c.seq)
-            events: dict[str, list[Row[Any]]] = {}
-            for row in connection.execute(query):
-                events.setdefault(row.alert, []).append(row)
-            rows = [built for name, own in events.items() if (built := _build_row(name, own))]
-            if not rows:
-                continue
-            statement = insert(alert_states).values(rows)
-            updates = {
-                column.name: statement.excluded[column.name]
-                for column in alert_states.columns
-                if not column.primary_key
-            }
-            connection.execute(
-                statement.on_conflict_do_update(index_elements=["pipeline", "alert"], set_=updates)
-            )
-
-
-def fill_alert_states(connection: Connection) -> None:
-    """Build the states of all alerts of a ledger that an earlier edition wrote.
-
-    An alert whose events cannot be read is left out with a warning: the others must not wait for it.
-    """
-    c = alert_events.c
-    query = select(c.pipeline, c.alert).where(c.alert != "").distinct().order_by(c.pipeline, c.alert)
-    for row in connection.execute(query).all():
-        try:
-            renew_alert_states(connection, [(row[0], row[1])])
-        except (RecordError, LookupError, TypeError, ValueError) as error:
-            _log.warning("the alert %s of %s is not listed: its events: %r", row[1], row[0], error)
-
-
-def _build_row(name: str, events: Sequence[Row[Any]]) -> dict[str, Any] | None:
-    """Return the row of an alert; None if no event has rows of it, as an answer alone would."""
-    if all(event.event != "seen" for event in events):
-        return None
-    alert = build_alert(name, [dict(event._mapping) for event in events])
-    newest = alert.last or alert.opened or events[0].at or datetime.min.replace(tzinfo=UTC)
-    return {
-        "pipeline": alert.pipeline,
-        "alert": name,
-        "state": alert.state,
-        "severity": ALERT_SEVERITIES.index(alert.severity),
-        "newest": newest,
-        "entity": alert.entity,
-        "cause": alert.cause,
-        "quiet": int(bool(alert.quiet)),
-        "assignee": alert.assignee,
-        "muted_until": alert.muted_until,
-        "changed": max(event.seq for event in events),
-        "content": to_json(alert.to_dict()),
-    }

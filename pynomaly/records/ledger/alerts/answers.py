@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from pynomaly.errors import RecordError
-from pynomaly.records.ledger.alerts.alert_states import renew_alert_states
+from pynomaly.records.ledger.alerts.projection import renew_alert_states
 from pynomaly.records.ledger.database import Database
 from pynomaly.records.ledger.rows import to_json
 from pynomaly.records.ledger.tables import alert_events, audits, labels
