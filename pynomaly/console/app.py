@@ -29,6 +29,8 @@ from pynomaly.records.ledger import Access
 
 __all__ = ["create_console", "run_console"]
 
+API_MODULES = (access, alerts, decisions)
+PAGE_MODULES = (fleet_page, alerts_page, decisions_page, access_page)
 STATIC = Path(__file__).parent / "static"
 _log = logging.getLogger(__name__)
 
@@ -80,10 +82,10 @@ def create_console(
     app.state.console = Console(
         pipelines, doorkeeper, ChangeFeed(pipelines), links=dict(links or {}), https=https
     )
-    for router in (access.router, alerts.router, decisions.router):
-        app.include_router(router, prefix="/api/v1")
-    for pages in (fleet_page, alerts_page, decisions_page, access_page):
-        app.include_router(pages.router)
+    for module in API_MODULES:
+        app.include_router(module.router, prefix="/api/v1")
+    for module in PAGE_MODULES:
+        app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(AccessMiddleware, doorkeeper=doorkeeper, https=https)
     _add_error_answers(app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -14,39 +14,9 @@ from sqlalchemy import create_engine, text
 
 from pynomaly.judging.alerts.alert import ALERT_SEVERITIES, Alert, build_alert
 from pynomaly.records.ledger import AlertEvent, AlertFilter, AlertPlace, Ledger
+from tests.alerts import START, build_events, build_sighting
 
-START = datetime(2026, 1, 5, tzinfo=UTC)
 RARITIES = ("one a year", "one a month", "one a week", "one a day")
-
-
-def sighting(entity: str, hour: int, rarity: str, cause: str, rows: int = 1) -> dict[str, Any]:
-    moment = (START + timedelta(hours=hour)).isoformat()
-    return {
-        "entity": entity,
-        "rows": rows,
-        "first": moment,
-        "last": moment,
-        "peak": moment,
-        "score": 1.0,
-        "p_value": 0.001,
-        "severity": "low",
-        "rarity": rarity,
-        "extrapolated": False,
-        "version": 1,
-        "carriers": [{"feature": cause, "actual": 1.0, "expected": 0.0, "share": 1.0, "tail": 0.01}],
-        "causes": [cause],
-        "collective": 3,
-        "row_keys": [[entity, moment]] * rows,
-    }
-
-
-def events_of(name: str, pipeline: str, place: int, content: dict[str, Any]) -> list[AlertEvent]:
-    return [
-        AlertEvent(
-            f"o{pipeline}{name}", pipeline, name, "opened", "w", {"quiet": "x" if place % 5 == 4 else ""}
-        ),
-        AlertEvent(f"s{pipeline}{name}", pipeline, name, "seen", "w", content),
-    ]
 
 
 ANSWERS = {
@@ -66,8 +36,8 @@ ANSWERS = {
 def test_a_state_is_its_events_however_they_were_written(
     tmp_path_factory: Any, answers: list[str], cuts: list[int]
 ) -> None:
-    seen = sighting("a", 3, "one a week", "heat")
-    events = events_of("a1", "p", 0, seen)
+    seen = build_sighting("a", 3, "one a week", "heat")
+    events = build_events("a1", "p", 0, seen)
     for number, event in enumerate(answers):
         if event == "withdrawn":
             empty = {**seen, "rows": 0, "row_keys": []}
@@ -91,10 +61,10 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     with Ledger.open(f"sqlite:///{tmp_path_factory.mktemp('filled')}/ledger.db") as ledger:
         events: list[AlertEvent] = []
         for place in range(60):
-            content = sighting(
+            content = build_sighting(
                 "abc"[place % 3], place // 2, RARITIES[place % 4], ("heat", "noise")[place % 2]
             )
-            events += events_of(f"n{place}", "pq"[place % 7 == 0], place, content)
+            events += build_events(f"n{place}", "pq"[place % 7 == 0], place, content)
         for place in range(0, 60, 4):
             pipeline = "pq"[place % 7 == 0]
             events.append(
@@ -192,7 +162,7 @@ def test_an_answer_without_rows_has_no_state(address: str) -> None:
 
 def test_a_ledger_of_before_gets_the_states_of_its_alerts(address: str) -> None:
     with Ledger.open(address) as ledger:
-        ledger.answers.add_facts(*events_of("a1", "p", 0, sighting("a", 1, "one a week", "heat")))
+        ledger.answers.add_facts(*build_events("a1", "p", 0, build_sighting("a", 1, "one a week", "heat")))
         before = ledger.alert_states.find_alert("p", "a1")
     engine = create_engine(address)
     with engine.begin() as connection:

@@ -70,9 +70,22 @@ class AccessMiddleware:
         fresh_browser = "" if browser else secrets.token_urlsafe(16)
         scope.setdefault("state", {})["browser"] = browser or fresh_browser
 
+        is_over, is_answered = False, False
+
         async def send_safely(message: Message) -> None:
+            nonlocal is_answered
+            if is_over:  # whatever the application made of a body that was cut off is not sent
+                if not is_answered:
+                    is_answered = True
+                    await _too_large()(scope, receive, send_with_headers)
+                return
+            await send_with_headers(message)
+
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *self._list_headers(fresh_browser)]
+                is_page = not request.url.path.startswith(("/api/", "/static/"))
+                browser_name = fresh_browser if is_page else ""  # a program has no forms to be proved
+                message["headers"] = [*message["headers"], *self._list_headers(browser_name)]
             await send(message)
 
         refusal = await self._refuse(request, scope)
@@ -82,10 +95,11 @@ class AccessMiddleware:
         size = 0
 
         async def receive_bounded() -> Message:
-            nonlocal size
+            nonlocal size, is_over
             message = await receive()
             size += len(message.get("body", b""))
             if size > scope["state"].get("max_body", MAX_BODY):
+                is_over = True
                 raise _BodyTooLargeError
             return message
 

@@ -19,7 +19,7 @@ __all__ = ["BROWSER_COOKIE", "SESSION_COOKIE", "AccessDeniedError", "Doorkeeper"
 
 SESSION_COOKIE = "pynomaly_session"
 BROWSER_COOKIE = "pynomaly_browser"
-_LOCAL_HOSTS = frozenset(("localhost", "127.0.0.1", "::1", "testserver"))
+_LOCAL_HOSTS = frozenset(("localhost", "127.0.0.1", "::1"))
 
 security_log = logging.getLogger("pynomaly.security")
 """Events of security: wrong tokens, lock-outs, refused roles. No secret is among them."""

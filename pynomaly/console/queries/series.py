@@ -17,7 +17,7 @@ from pynomaly.console.bundles import BundleCache
 from pynomaly.console.schemas import AlertSeries
 from pynomaly.data.sources.checked_window import read_checked_window
 from pynomaly.data.window import Window
-from pynomaly.errors import PynomalyError
+from pynomaly.errors import PynomalyError, RecordError
 from pynomaly.judging.alerts.alert import Alert
 from pynomaly.records.ledger import Ledger, Partition
 from pynomaly.records.store import Store
@@ -34,19 +34,22 @@ _BAND = (0.05, 0.95)
 def read_alert_series(pipeline: Pipeline, ledger: Ledger, alert: Alert, bundles: BundleCache) -> AlertSeries:
     """Return the rows around an alert.
 
-    Rows that cannot be read leave the p-values alone, with a note.
+    Rows that cannot be read leave the p-values alone, with a note; without scores there is the note alone.
 
     Raises
     ------
-    RecordError, IntegrityError
-        If scores are missing, or are not those on record.
+    IntegrityError
+        If scores are not those on record.
     """
     partitions = _list_partitions(pipeline, ledger, alert)
     if not partitions:
         return AlertSeries.of_note("its windows are no longer on record")
     store, time = Store(pipeline.store_root), pipeline.data.time
     hashes = {item.window: item.sha256 for item in partitions}
-    scores = store.read_scores(pipeline.name, list(hashes), hashes)
+    try:
+        scores = store.read_scores(pipeline.name, list(hashes), hashes)
+    except RecordError as error:
+        return AlertSeries.of_note(str(error))
     if time is None or time not in scores:
         return AlertSeries.of_note("its rows have no time")
     scores = scores.loc[np.asarray(read_entities(pipeline, scores)) == alert.entity]
