@@ -45,6 +45,7 @@ def answer_alert(asked: Asked, pipeline: str, alert: str, answer: Answer) -> Ans
             result = steps.mute_alert(settings, alert, until, by, answer.note)
         case Comment():
             result = steps.comment_alert(settings, alert, answer.text, by)
+    asked.console.cache.forget()
     return Answered(alert=AlertDetail.of_alert(result.alert), new=result.new, labelled=result.labelled)
 
 
@@ -82,7 +83,9 @@ def answer_promotion(
     """
     settings = asked.find(pipeline, "approver")
     answer = approve_promotion if approve else reject_promotion
-    return DecisionSummary.of_decision(answer(settings, asked.now, reason, asked.actor.name, version))
+    decision = answer(settings, asked.now, reason, asked.actor.name, version)
+    asked.console.cache.forget()
+    return DecisionSummary.of_decision(decision)
 
 
 def roll_back(asked: Asked, pipeline: str, version: int, reason: str) -> DecisionSummary:
@@ -94,4 +97,6 @@ def roll_back(asked: Asked, pipeline: str, version: int, reason: str) -> Decisio
         If there is no champion before it, or another one is champion now.
     """
     settings = asked.find(pipeline, "approver")
-    return DecisionSummary.of_decision(rollback(settings, asked.now, reason, asked.actor.name, version))
+    decision = rollback(settings, asked.now, reason, asked.actor.name, version)
+    asked.console.cache.forget()
+    return DecisionSummary.of_decision(decision)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from fastapi import Request
 
 from pynomaly.config import Pipeline
 from pynomaly.console.access.actors import Actor, Role
 from pynomaly.console.access.recognise import Doorkeeper, security_log
+from pynomaly.console.brief_cache import BriefCache
 from pynomaly.console.bundles import BundleCache
 from pynomaly.console.changes import ChangeFeed
 from pynomaly.console.pipelines import Pipelines
@@ -32,12 +34,13 @@ class Console:
     doorkeeper: Doorkeeper
     changes: ChangeFeed
     bundles: BundleCache = field(default_factory=BundleCache)
+    cache: BriefCache = field(default_factory=BriefCache)
     links: dict[str, str] = field(default_factory=dict)
     https: bool = False
     clock: Callable[[], datetime] = read_utc_now
 
 
-@dataclass(frozen=True)
+@dataclass
 class Asked:
     """One request's console and actor."""
 
@@ -60,6 +63,12 @@ class Asked:
         """What forms of this browser carry."""
         return self.console.doorkeeper.sessions.prove(self.browser)
 
+    @cached_property
+    def visible(self) -> tuple[Pipeline, ...]:
+        """The pipelines that the actor may see, by name."""
+        every = self.pipelines.list_pipelines()
+        return tuple(item for item in every if self.actor.may("viewer", item.name))
+
     def choose(self, names: Sequence[str] = ()) -> tuple[Pipeline, ...]:
         """Return the pipelines of these names, or all, that the actor may see.
 
@@ -68,9 +77,9 @@ class Asked:
         UnknownNameError
             If one of the names is none that the actor may see.
         """
-        visible = [item for item in self.pipelines.list_pipelines() if self.actor.may("viewer", item.name)]
+        visible = self.visible
         if not names:
-            return tuple(visible)
+            return visible
         by_name = {item.name: item for item in visible}
         for name in names:
             if name not in by_name:

@@ -7,10 +7,12 @@ call of it is one short transaction, on a connection of its own.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pynomaly.config import Pipeline, load_pipeline
+from pynomaly.console.brief_cache import BriefCache
 from pynomaly.errors import ConfigError, PynomalyError, UnknownNameError, list_allowed
 from pynomaly.records.ledger import Ledger
 
@@ -24,6 +26,8 @@ class Pipelines:
     ----------
     files : iterable of Path
         A folder stands for the YAML files in it, also for those that are added later.
+    look_every_s : float
+        Seconds after which files are looked at again.
 
     Raises
     ------
@@ -31,13 +35,16 @@ class Pipelines:
         If a pipeline's file cannot be read, two have one name, or there is none.
     """
 
-    def __init__(self, files: Iterable[Path]) -> None:
-        self._places = tuple(files)
+    def __init__(self, files: Iterable[Path], look_every_s: float = 1.0) -> None:
+        self._places, self._look_every, self._looked = tuple(files), look_every_s, float("-inf")
         self._lock = threading.Lock()
         self._stamps: dict[Path, tuple[int, int]] = {}
         self._by_file: dict[Path, Pipeline] = {}
         self._ledgers: dict[str, Ledger] = {}
+        self._urls: dict[str, str] = {}
+        self._recorded = BriefCache(60.0)
         self.problems: Mapping[str, str] = {}
+        self._pipelines: tuple[Pipeline, ...] = ()
         self._read(strict=True)
         if not self._by_file:
             places = ", ".join(map(str, self._places))
@@ -53,8 +60,9 @@ class Pipelines:
     def list_pipelines(self) -> tuple[Pipeline, ...]:
         """Return every pipeline, by name; a file that changed is read again."""
         with self._lock:
-            self._read(strict=False)
-            return tuple(sorted(self._by_file.values(), key=lambda item: item.name))
+            if time.monotonic() - self._looked >= self._look_every:
+                self._read(strict=False)
+            return self._pipelines
 
     def find_pipeline(self, name: str) -> Pipeline:
         """Return a pipeline by its name.
@@ -83,13 +91,32 @@ class Pipelines:
                 self._ledgers[url] = Ledger.open(url)
             return self._ledgers[url]
 
+    def list_recorded(self, url: str) -> frozenset[str]:
+        """Return the pipelines with alerts in the ledger at an address, also those without settings here.
+
+        Asked again after a minute.
+        """
+        ledger = self.open_ledger(url)
+        return self._recorded.read(url, ledger.alert_states.list_pipelines)
+
+    def find_ledger_url(self, pipeline: Pipeline) -> str:
+        """Return the address of a pipeline's ledger, made once: it takes some looks at the environment."""
+        url = self._urls.get(pipeline.name)
+        if url is None:
+            url = self._urls[pipeline.name] = pipeline.ledger_url
+        return url
+
+    def count_at(self, url: str) -> int:
+        """Return how many pipelines keep their records at an address."""
+        return sum(self.find_ledger_url(item) == url for item in self.list_pipelines())
+
     def group_by_ledger(
         self, pipelines: Iterable[Pipeline]
     ) -> tuple[tuple[Ledger, tuple[Pipeline, ...]], ...]:
         """Return the ledgers of pipelines, each with the pipelines that keep their records there."""
         groups: dict[str, list[Pipeline]] = {}
         for pipeline in pipelines:
-            groups.setdefault(pipeline.ledger_url, []).append(pipeline)
+            groups.setdefault(self.find_ledger_url(pipeline), []).append(pipeline)
         return tuple((self.open_ledger(url), tuple(items)) for url, items in groups.items())
 
     def _read(self, *, strict: bool) -> None:
@@ -111,6 +138,7 @@ class Pipelines:
                 if any(other != file for other in same_name):
                     raise ConfigError(f"{file}: {pipeline.name!r} is the name of {same_name[0]}, too")
                 self._by_file[file], self._stamps[file] = pipeline, stamp
+                self._urls.pop(pipeline.name, None)
             except (PynomalyError, OSError) as error:
                 if strict:
                     raise
@@ -118,3 +146,5 @@ class Pipelines:
         for file in set(self._by_file) - set(files):
             del self._by_file[file], self._stamps[file]
         self.problems = problems
+        self._pipelines = tuple(sorted(self._by_file.values(), key=lambda item: item.name))
+        self._looked = time.monotonic()

@@ -103,7 +103,7 @@ def make_client(configs: Path) -> Iterator[MakeClient]:
     with ExitStack() as stack:
 
         def make(role: str = "", pipelines: tuple[str, ...] = ("*",), *, local: bool = False) -> httpx.Client:
-            app = create_console(Pipelines([configs]), SECRET, local=local)
+            app = create_console(Pipelines([configs], 0.0), SECRET, local=local)
             headers: dict[str, str] = {}
             if role:
                 access = app.state.console.doorkeeper.read_access()

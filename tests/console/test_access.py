@@ -53,6 +53,7 @@ NEEDS: dict[str, str] = {
     "GET /pipelines/{pipeline}/alerts/{alert}": "viewer",
     "POST /pipelines/{pipeline}/alerts/{alert}/answer": "form",
     "GET /decisions": "viewer",
+    "GET /decisions/chain": "viewer",
     "GET /pipelines/{pipeline}/decisions/{seq}": "viewer",
     "POST /pipelines/{pipeline}/promotions/{version}": "form",
     "POST /pipelines/{pipeline}/rollback": "form",

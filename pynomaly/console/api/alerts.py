@@ -58,8 +58,8 @@ class AlertWish:
                 raise ConfigError(f"{name} is {moment.isoformat()}; write an offset, as in 2026-01-05T00:00Z")
         self.pipelines = pipeline
         self.filter = AlertFilter(
-            states=state,
-            severities=severity,
+            states=tuple(state),
+            severities=tuple(severity),
             entity=entity,
             cause=cause,
             assignee=assignee,
@@ -85,7 +85,9 @@ def list_alerts(
 @router.get("/alerts/counts", summary="Number of alerts by state and severity")
 def list_counts(asked: AskedBy, wish: Wish) -> dict[str, dict[str, int]]:
     """Return numbers of alerts."""
-    return count_alerts(asked.pipelines, asked.choose(wish.pipelines), wish.filter)
+    chosen = asked.choose(wish.pipelines)
+    key = ("counts", (tuple(item.name for item in chosen), wish.filter))
+    return asked.console.cache.read(key, lambda: count_alerts(asked.pipelines, chosen, wish.filter))
 
 
 @router.get("/alerts/lanes", summary="Entities with the most alerts, and when these were")

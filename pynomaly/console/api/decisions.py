@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 
 from pynomaly.console.actions import answer_promotion, roll_back
 from pynomaly.console.api.routing import PROBLEMS, ApiRoute, AskedBy, Cursor, Limit
+from pynomaly.console.context import Asked
 from pynomaly.console.queries.decisions import list_promotions, page_decisions
 from pynomaly.console.queries.fleet import list_fleet
 from pynomaly.console.schemas import DecisionDetail, DecisionSummary, FleetPipeline, Page, PendingPromotion
@@ -15,7 +16,7 @@ from pynomaly.console.wishes import Reasoned, Rollback
 from pynomaly.errors import UnknownNameError
 from pynomaly.records.ledger import DECISION_KINDS, DecisionFilter
 
-__all__ = ["router"]
+__all__ = ["read_fleet", "router"]
 
 router = APIRouter(tags=["decisions"], route_class=ApiRoute, responses=PROBLEMS)
 
@@ -23,10 +24,17 @@ Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
 Names = Annotated[list[str], Query(description="names; all that you may see without")]
 
 
+def read_fleet(asked: Asked) -> tuple[FleetPipeline, ...]:
+    """Return the state of each pipeline that the actor may see, at most two seconds old."""
+    chosen = asked.choose()
+    key = ("fleet", *(item.name for item in chosen))
+    return asked.console.cache.read(key, lambda: list_fleet(asked.pipelines, chosen, asked.now))
+
+
 @router.get("/pipelines", summary="Every pipeline, the gravest first", tags=["fleet"])
 def show_fleet(asked: AskedBy) -> tuple[FleetPipeline, ...]:
     """Return the state of each pipeline."""
-    return list_fleet(asked.pipelines, asked.choose(), asked.now)
+    return read_fleet(asked)
 
 
 @router.get("/pipelines/{pipeline}", summary="One pipeline at a glance", tags=["fleet"])

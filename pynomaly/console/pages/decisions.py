@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
+from functools import partial
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -19,11 +21,12 @@ from pynomaly.console.pages.rendering import render_page
 from pynomaly.console.queries.decisions import list_promotions, page_decisions
 from pynomaly.console.wishes import Reasoned, Rollback
 from pynomaly.errors import ConfigError, PynomalyError
-from pynomaly.records.ledger import DECISION_KINDS, DecisionFilter
+from pynomaly.records.ledger import DECISION_KINDS, DecisionFilter, Ledger
 
 __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
+_CHAIN_SECONDS = 600.0
 Text = Annotated[str, Query(max_length=400)]
 
 
@@ -38,6 +41,18 @@ def show_decisions(
 ) -> Response:
     """Return what waits and the timeline; ``part=lines`` returns the next lines alone."""
     return _render_decisions(asked, pipeline, kind, actor, cursor, part)
+
+
+@router.get("/decisions/chain")
+def show_chain(asked: AskedBy) -> Response:
+    """Return whether the ledgers are whole, checked from the first decision on in the last ten minutes."""
+    lines = [
+        asked.console.cache.read(
+            ("chain", items[0].ledger_url), partial(_verify_chain, ledger, asked.now), _CHAIN_SECONDS
+        )
+        for ledger, items in asked.pipelines.group_by_ledger(asked.choose())
+    ]
+    return render_page("chain", asked, lines=lines)
 
 
 @router.get("/pipelines/{pipeline}/decisions/{seq}")
@@ -111,7 +126,6 @@ def _render_decisions(
         here="/decisions",
         page=page,
         promotions=list_promotions(asked.pipelines, visible, asked.now),
-        chain=_verify_chain(asked) if not any(kept.values()) else None,
         names=[item.name for item in visible],
         kinds=DECISION_KINDS,
         link=link,
@@ -123,13 +137,10 @@ def _render_decisions(
     )
 
 
-def _verify_chain(asked: Asked) -> dict[str, object] | None:
-    visible = asked.choose()
-    if not visible:
-        return None
-    chain = asked.pipelines.open_ledger(visible[0].ledger_url).verify_chain()
+def _verify_chain(ledger: Ledger, now: datetime) -> dict[str, object]:
+    chain, when = ledger.verify_chain(), f"{now:%H:%M} UTC"
     if chain.intact:
-        text = f"The chain of {chain.decisions} decisions is whole: none was changed or removed."
+        text = f"The chain of {chain.decisions:,} decisions is whole: none was changed or removed ({when})."
     else:
-        text = f"The chain is broken at decision {chain.broken_at}: {chain.reason}"
+        text = f"The chain is broken at decision {chain.broken_at}: {chain.reason} ({when})."
     return {"intact": chain.intact, "text": text}

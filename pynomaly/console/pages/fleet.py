@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
+from pynomaly.console.api.decisions import read_fleet
 from pynomaly.console.api.routing import AskedBy
 from pynomaly.console.pages.rendering import render_page
 from pynomaly.console.queries.decisions import page_decisions
@@ -27,7 +28,7 @@ Words = Annotated[str, Query(max_length=200)]
 @router.get("/")
 def show_fleet(asked: AskedBy, words: Words = "", gravity: Words = "") -> HTMLResponse:
     """Return every pipeline, the gravest first."""
-    lines = list_fleet(asked.pipelines, asked.choose(), asked.now)
+    lines = read_fleet(asked)
     counts = Counter(line.gravity for line in lines)
     part = words.casefold()
     shown = [

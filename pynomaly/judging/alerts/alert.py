@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -141,12 +141,12 @@ class Alert:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the alert as JSON-serialisable values."""
-        content = asdict(self)
+        content = dict(vars(self))
         for name in _TIMES:
             content[name] = content[name].isoformat() if content[name] else None
         return content | {
             "cause": self.cause,
-            "carriers": [asdict(item) for item in self.carriers],
+            "carriers": [dict(vars(item)) for item in self.carriers],
             "row_keys": [list(item) for item in self.row_keys],
         }
 

@@ -7,9 +7,10 @@ The events are the record; a state is what :func:`~pynomaly.judging.alerts.alert
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import product
 from typing import Literal
 
 from sqlalchemy import (
@@ -22,6 +23,7 @@ from sqlalchemy import (
     select,
     tuple_,
     type_coerce,
+    union_all,
 )
 
 from pynomaly.judging.alerts.alert import ALERT_SEVERITIES, Alert
@@ -29,6 +31,9 @@ from pynomaly.records.ledger.database import Database
 from pynomaly.records.ledger.tables import alert_states
 
 __all__ = ["AlertFilter", "AlertLane", "AlertOrder", "AlertPlace", "AlertStates"]
+
+ALERT_STATES = ("open", "acknowledged", "resolved", "withdrawn")
+_PART = 500  # alerts read at once: a statement of sqlite has a bounded number of values
 
 AlertOrder = Literal["severity", "newest"]
 """The gravest first and the newest of those; or the newest first."""
@@ -114,7 +119,7 @@ class AlertStates:
         limit: int | None = None,
         after: AlertPlace | None = None,
     ) -> tuple[tuple[AlertPlace, Alert], ...]:
-        """Return alerts with their places in the list, one query whatever their number.
+        """Return alerts with their places in the list; a page costs the same whatever their number.
 
         Parameters
         ----------
@@ -123,15 +128,53 @@ class AlertStates:
         after : AlertPlace, optional
             The last alert of the page before.
         """
+        wanted = [ALERT_SEVERITIES.index(item) for item in chosen.severities or ALERT_SEVERITIES]
+        groups = [[item] for item in sorted(wanted)] if order == "severity" else [sorted(wanted)]
+        places: list[AlertPlace] = []
+        for group in groups:
+            left = None if limit is None else limit - len(places)
+            if left == 0:
+                break
+            places += self._list_places(chosen, group, order, left, after)
+        alerts = self._read_alerts(places)
+        return tuple((place, alerts[place.pipeline, place.alert]) for place in places)
+
+    def _list_places(
+        self,
+        chosen: AlertFilter,
+        severities: Sequence[int],
+        order: AlertOrder,
+        limit: int | None,
+        after: AlertPlace | None,
+    ) -> list[AlertPlace]:
+        """Return places by time; each state and severity is read from the index in its order, and merged."""
         c = alert_states.c
-        query = select(c.severity, c.newest, c.pipeline, c.alert, c.content).where(*_select_where(chosen))
-        if after is not None:
-            query = query.where(_is_behind(after, order))
-        columns = [c.newest.desc(), c.pipeline, c.alert]
-        query = query.order_by(*([c.severity] if order == "severity" else []), *columns).limit(limit)
-        return tuple(
-            (AlertPlace(*row[:4]), Alert.from_dict(row.content)) for row in self._database.read_rows(query)
-        )
+        where = _select_where(replace(chosen, states=(), severities=()))
+        parts = []
+        for state, severity in product(chosen.states or ALERT_STATES, severities):
+            query = select(c.severity, c.newest, c.pipeline, c.alert)
+            query = query.where(c.state == state, c.severity == severity, *where)
+            if after is not None:
+                query = query.where(_is_behind(after, order))
+            query = query.order_by(c.newest.desc(), c.pipeline, c.alert).limit(limit)
+            parts.append(select(query.subquery()))
+        merged = union_all(*parts).subquery()
+        m = merged.c
+        query = select(m.severity, m.newest, m.pipeline, m.alert)
+        query = query.order_by(m.newest.desc(), m.pipeline, m.alert).limit(limit)
+        return [AlertPlace(*row) for row in self._database.read_rows(query)]
+
+    def _read_alerts(self, places: Sequence[AlertPlace]) -> dict[tuple[str, str], Alert]:
+        c, alerts = alert_states.c, {}
+        for start in range(0, len(places), _PART):
+            part = places[start : start + _PART]
+            pipelines, names = {place.pipeline for place in part}, {place.alert for place in part}
+            # Each by its column: sqlite looks no pair up in an index. What is read beyond them is not shown.
+            query = select(c.pipeline, c.alert, c.content)
+            query = query.where(c.pipeline.in_(sorted(pipelines)), c.alert.in_(sorted(names)))
+            for row in self._database.read_rows(query):
+                alerts[row.pipeline, row.alert] = Alert.from_dict(row.content)
+        return alerts
 
     def count_alerts(self, chosen: AlertFilter) -> dict[tuple[str, str, str], int]:
         """Return the number of alerts by pipeline, state and severity."""
@@ -160,6 +203,11 @@ class AlertStates:
             cell = lanes[pipeline, entity].setdefault(moment, {})
             cell[ALERT_SEVERITIES[severity]] = int(count)
         return tuple(AlertLane(*key, totals[key], counts) for key, counts in lanes.items())
+
+    def list_pipelines(self) -> frozenset[str]:
+        """Return the pipelines that have alerts."""
+        query = select(alert_states.c.pipeline).distinct()
+        return frozenset(row[0] for row in self._database.read_rows(query))
 
     def list_muted(self, pipeline: str, moment: datetime) -> tuple[Alert, ...]:
         """Return the alerts whose like are muted by hand at `moment` or later."""

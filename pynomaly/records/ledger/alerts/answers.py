@@ -8,11 +8,11 @@ reached through :attr:`pynomaly.records.ledger.Ledger.answers`; each method is o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Table, select
 
 from pynomaly.errors import RecordError
 from pynomaly.records.ledger.alerts.projection import renew_alert_states
@@ -86,6 +86,9 @@ class Audit:
     at: datetime | None = None
 
 
+_TABLES: Mapping[type, Table] = {AlertEvent: alert_events, Label: labels, Audit: audits}
+
+
 class Answers:
     """Events of alerts, labels and audits of every pipeline of a ledger; each renews its alert's state."""
 
@@ -100,24 +103,28 @@ class Answers:
         int
             Number of new rows.
         """
-        tables = {AlertEvent: alert_events, Label: labels, Audit: audits}
         new, now = 0, self._database.clock()
-        alerts: set[tuple[str, str]] = set()
+        rows: dict[Table, list[dict[str, Any]]] = {}
+        for fact in facts:
+            if not fact.key:
+                raise RecordError(f"a {type(fact).__name__} has no key: written twice it would be two")
+            row = {**vars(fact), "at": fact.at or now}
+            if "content" in row:
+                row["content"] = to_json(row["content"])
+            rows.setdefault(_TABLES[type(fact)], []).append(row)
         with self._database.begin_write() as connection:
-            for fact in facts:
-                if not fact.key:
-                    raise RecordError(f"a {type(fact).__name__} has no key: written twice it would be two")
-                table = tables[type(fact)]
-                row = asdict(replace(fact, at=fact.at or now))
-                if "content" in row:
-                    row["content"] = to_json(row["content"])
-                statement = self._database.build_insert(table).values(row)
-                statement = statement.on_conflict_do_nothing(index_elements=["key"])
-                added = len(connection.execute(statement.returning(table.c.seq)).all())
-                new += added
-                if added and isinstance(fact, AlertEvent) and fact.alert:
-                    alerts.add((fact.pipeline, fact.alert))
-            renew_alert_states(connection, alerts)
+            added: set[str] = set()
+            for table, table_rows in rows.items():
+                statement = self._database.build_insert(table).on_conflict_do_nothing(index_elements=["key"])
+                keys = {row[0] for row in connection.execute(statement.returning(table.c.key), table_rows)}
+                new += len(keys)
+                added |= keys if table is alert_events else set()
+            changed = {
+                (fact.pipeline, fact.alert)
+                for fact in facts
+                if isinstance(fact, AlertEvent) and fact.alert and fact.key in added
+            }
+            renew_alert_states(connection, changed)
         return new
 
     def list_events(

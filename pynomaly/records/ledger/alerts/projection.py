@@ -34,31 +34,25 @@ def renew_alert_states(connection: Connection, alerts: Collection[tuple[str, str
     are written at the same time would each miss the other.
     """
     is_sqlite = connection.dialect.name == "sqlite"
-    insert = (sqlite if is_sqlite else postgresql).insert
-    for pipeline in sorted({item[0] for item in alerts}):
-        if not is_sqlite:
-            lock = text("SELECT pg_advisory_xact_lock(hashtext('pynomaly.alerts'), hashtext(:name))")
+    if not is_sqlite:
+        lock = text("SELECT pg_advisory_xact_lock(hashtext('pynomaly.alerts'), hashtext(:name))")
+        for pipeline in sorted({item[0] for item in alerts}):
             connection.execute(lock, {"name": pipeline})
-        names = sorted(name for whose, name in alerts if whose == pipeline)
-        for start in range(0, len(names), _PART):
-            part = names[start : start + _PART]
-            c = alert_events.c
-            query = select(alert_events).where(c.pipeline == pipeline, c.alert.in_(part)).order_by(c.seq)
-            events: dict[str, list[Row[Any]]] = {}
-            for row in connection.execute(query):
-                events.setdefault(row.alert, []).append(row)
-            rows = [built for name, own in events.items() if (built := _build_row(name, own))]
-            if not rows:
-                continue
-            statement = insert(alert_states).values(rows)
-            updates = {
-                column.name: statement.excluded[column.name]
-                for column in alert_states.columns
-                if not column.primary_key
-            }
-            connection.execute(
-                statement.on_conflict_do_update(index_elements=["pipeline", "alert"], set_=updates)
-            )
+    statement = (sqlite if is_sqlite else postgresql).insert(alert_states)
+    columns = [column.name for column in alert_states.columns if not column.primary_key]
+    updates = {name: statement.excluded[name] for name in columns}
+    statement = statement.on_conflict_do_update(index_elements=["pipeline", "alert"], set_=updates)
+    wanted = sorted(alerts)
+    for start in range(0, len(wanted), _PART):
+        c, part = alert_events.c, wanted[start : start + _PART]
+        query = select(alert_events).where(c.alert.in_([name for _, name in part])).order_by(c.seq)
+        events: dict[tuple[str, str], list[Row[Any]]] = {key: [] for key in part}
+        for row in connection.execute(query):
+            if (row.pipeline, row.alert) in events:
+                events[row.pipeline, row.alert].append(row)
+        rows = [built for (_, name), own in events.items() if (built := _build_row(name, own))]
+        if rows:
+            connection.execute(statement, rows)
 
 
 def fill_alert_states(connection: Connection) -> None:

@@ -26,7 +26,11 @@ def upgrade() -> None:
         sa.Column("changed", sa.Integer, nullable=False, index=True),
         sa.Column("content", sa.JSON, nullable=False),
     )
-    op.create_index("ix_alert_states_inbox", "alert_states", ["state", "severity", "newest"])
+    op.create_index(
+        "ix_alert_states_inbox",
+        "alert_states",
+        ["state", "severity", sa.text("newest DESC"), "pipeline", "alert", "quiet", "entity", "cause"],
+    )
     op.create_index("ix_decisions_kind", "decisions", ["pipeline", "kind", "seq"])
     op.create_table(
         "access_tokens",
