@@ -129,33 +129,46 @@ async def load(
     until = time.monotonic() + seconds
     limits = httpx.Limits(max_connections=readers + writers)
     async with httpx.AsyncClient(base_url=address, timeout=60, limits=limits) as client:
+        # Writers are programs: no cookie of a page.
+        writer = httpx.AsyncClient(base_url=address, timeout=60, limits=limits)
         page = (await client.get("/api/v1/alerts", params={"limit": 500, "order": "newest"})).json()
         waiting = list(page["items"])
 
         async def read() -> None:
             while time.monotonic() < until:
                 start = time.perf_counter()
-                answer = await client.get(random.choice(PAGES))
+                try:
+                    answer = await client.get(random.choice(PAGES))
+                except (httpx.ReadError, httpx.RemoteProtocolError):
+                    continue
                 if answer.status_code == 429:
                     await asyncio.sleep(float(answer.headers["retry-after"]))
                     continue
                 answer.raise_for_status()
                 reads.append(time.perf_counter() - start)
-                await asyncio.sleep(random.uniform(0.5, 1.5))  # a person reads
+                await asyncio.sleep(random.uniform(1, 3))  # a person reads
 
         async def write() -> None:
             while time.monotonic() < until and waiting:
                 item = waiting.pop()
                 place = f"/api/v1/pipelines/{item['pipeline']}/alerts/{item['alert']}/resolve"
                 start = time.perf_counter()
-                answer = await client.post(place, json={"ending": "confirmed"})
+                answer = await send_answer(writer, place)
                 if answer.status_code == 200:
                     writes.append(time.perf_counter() - start)
                     accepted.add(item["alert"])
-                await asyncio.sleep(random.uniform(0.2, 0.6))
+                await asyncio.sleep(random.uniform(1, 3))
 
         await asyncio.gather(*(read() for _ in range(readers)), *(write() for _ in range(writers)))
     return reads, writes, accepted
+
+
+async def send_answer(client: httpx.AsyncClient, place: str) -> httpx.Response:
+    """Send an answer, and again where the server closed the connection meanwhile: it is recorded once."""
+    key = {"idempotency-key": place}
+    while True:
+        with contextlib.suppress(httpx.ReadError, httpx.RemoteProtocolError):
+            return await client.post(place, json={"ending": "confirmed"}, headers=key)
 
 
 def go_on_scoring(address: str, pipelines: int, first: int) -> subprocess.Popen[bytes]:

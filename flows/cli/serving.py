@@ -119,6 +119,8 @@ def console(
     ] = False,
 ) -> None:
     """Serve the console: alerts to answer, decisions, the fleet; and the same under /api/v1, until Ctrl-C."""
+    import logging
+
     from pynomaly.records.telemetry import disable_telemetry
 
     disable_telemetry()
@@ -130,6 +132,8 @@ def console(
     from pynomaly.console.app import create_console, run_console
     from pynomaly.console.pipelines import Pipelines
 
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("pynomaly.security").setLevel(logging.INFO)
     links = {
         name: address
         for name, variable in (("Prefect", "PYNOMALY_PREFECT_PAGES"), ("MLflow", "PYNOMALY_MLFLOW_PAGES"))
