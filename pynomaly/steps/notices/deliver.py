@@ -69,7 +69,7 @@ def deliver_messages(
                 for message in ledger.outbox.list_undelivered(pipeline.name):
                     incident = (message.target, message.alert)
                     # An answer or an end goes after what opened the incident.
-                    waits = message.alert and incident in before
+                    waits = message.event == "update" and incident in before
                     if message.collected or waits or not message.is_due(now):
                         before.add(incident)
                         continue
