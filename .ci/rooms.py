@@ -67,7 +67,8 @@ WINGS: Mapping[str, Wing] = {
         ("records",),
         {
             GROUND: (),
-            "alerting": (GROUND,),
+            "notices": (GROUND,),
+            "alerting": ("notices",),
             "training": ("alerting",),
             "promotion": ("training",),
             "delivery": ("alerting",),
@@ -90,6 +91,7 @@ WINGS: Mapping[str, Wing] = {
             "pages": (GROUND,),
             "store": ("ledger",),
             "sinks": ("store",),
+            "notices": ("sinks",),
         },
     ),
     "judging": Wing(
@@ -184,7 +186,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "alembic": ("pynomaly/records/ledger/migrations",),
     "shap": ("pynomaly/model/explanation/shap_door.py",),
     "lime": ("pynomaly/model/explanation/lime_door.py",),
-    "apprise": ("pynomaly/records/notices.py",),
+    "apprise": ("pynomaly/records/notices/apprise_door.py",),
     "httpx": ("pynomaly/records/sinks/http.py", "flows/machine"),
     "fastavro": ("pynomaly/data/streams/records.py",),
     "prefect": ("tasks", "flows"),

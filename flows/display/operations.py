@@ -83,8 +83,15 @@ def show_drill(result: dict[str, Any]) -> None:
 
 def show_waiting_messages(result: dict[str, Any]) -> None:
     """Print the messages that are not delivered yet."""
-    columns = ("target", "event", "title", "age_s", "attempts", "error")
-    rows = [[item[name] for name in columns] for item in result["waiting"]]
+    columns = ("target", "event", "severity", "title", "waits for", "attempts", "error")
+    rows = [
+        [
+            *(item[name] for name in columns[:4]),
+            f"{item['why']} until {item['due'][:16]}" if item["due"] else "delivery",
+            *(item[name] for name in columns[5:]),
+        ]
+        for item in result["waiting"]
+    ]
     make_console().print(build_table("messages that wait", columns, rows) if rows else "no message waits")
 
 

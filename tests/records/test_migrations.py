@@ -86,6 +86,7 @@ def test_a_ledger_from_before_migrations_is_taken_over(address):
             "stream_positions",
             "stream_entries",
             "stream_letters",
+            "followed_alerts",
         ):
             connection.execute(text(f"DROP TABLE {newer}"))
         for statement in BEFORE.strip().split("\n"):

@@ -77,7 +77,7 @@ def test_what_is_on_record_is_what_is_told(pipeline: Make) -> None:
         ledger.record_decision(
             Decision("p1", "machines", "pending", "machines v2", "waits", ("why",), waits, MOMENT)
         )
-        ledger.outbox.add_message(QueuedNotice("m1", "people", "machines", "verdict", "title", "body", now))
+        ledger.outbox.add_messages(QueuedNotice("m1", "people", "machines", "verdict", "title", "body", now))
         with ledger.hold_lease("score:machines:w"), ledger.hold_lease("score:others:w"):
             samples = read(exposition([settings]))
     assert decision.at is not None
@@ -151,7 +151,7 @@ def test_numbers_are_kept_for_a_while_and_then_read_again(pipeline: Make) -> Non
 
     assert messages() == 0.0
     with Ledger.open(settings.ledger_url) as ledger:
-        ledger.outbox.add_message(
+        ledger.outbox.add_messages(
             QueuedNotice("m", "people", "machines", "verdict", "t", "b", datetime.now(UTC))
         )
     now[0] = 9.9

@@ -100,11 +100,8 @@ class KeptRows:
 
     def list_parts(self, window: Window) -> tuple[str, ...]:
         """Return the names of the parts of a window, in the order in which their rows came."""
-        try:
-            addresses = [item.rsplit("/", 1)[-1] for item in self._root.list_addresses()]
-        except FileNotFoundError:
-            return ()
-        return tuple(sorted(name for name in addresses if name_window(name) == window.key))
+        names = self._root.list_names(window.key)
+        return tuple(name for name in names if name_window(name) == window.key)
 
     def read_window(self, window: Window) -> KeptPart | None:
         """Return all rows of a window; None if no part of it is written yet.
@@ -127,7 +124,7 @@ class KeptRows:
 
     def read_entries(self, window: Window) -> frozenset[int]:
         """Return the entries of this log that the newest part of a window holds."""
-        names = [name for name in self.list_parts(window) if name.startswith(self._name_part(window))]
+        names = [name for name in self._root.list_names(self._name_part(window)) if name_window(name)]
         return frozenset(self._read_part(names[-1]).entries) if names else frozenset()
 
     def _read_part(self, name: str, columns: list[str] | None = None) -> KeptPart:

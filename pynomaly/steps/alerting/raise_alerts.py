@@ -22,7 +22,7 @@ from pynomaly.judging.alerts.alert import Alert, Carrier, build_alert
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import AlertEvent, Answers, Partition
 from pynomaly.records.store import Store
-from pynomaly.steps.alerting.alert_rows import read_entities
+from pynomaly.steps.alerting.alert_rows import name_rows, read_entities
 from pynomaly.steps.alerting.carriers import choose_explained_rows, find_carriers
 from pynomaly.steps.alerting.group_window import AlertingWindow, group_window
 from pynomaly.steps.alerting.planned_times import list_planned_times
@@ -221,6 +221,17 @@ def _explain_rows(
     explained_rows = choose_explained_rows(scores, run.pipeline.grouping.explained)
     if not len(explained_rows):
         return {}, ""
+    carriers: dict[int, tuple[Carrier, ...]] = {}
+    if known := run.take_carriers(partition.window):
+        names = name_rows(run.pipeline, scores.iloc[explained_rows])
+        carriers = {
+            row: known[name]
+            for row, name in zip(explained_rows.tolist(), names, strict=True)
+            if name in known
+        }
+        explained_rows = np.array([row for row in explained_rows if row not in carriers], dtype=np.int64)
+        if not len(explained_rows):
+            return carriers, ""
     places = scores["row"].to_numpy()
     try:
         bundle = _load_bundle(run, partition.version)
@@ -233,7 +244,6 @@ def _explain_rows(
                 return {}, f"{partition.window}: {reason}"
             rows = checked.check(bundle.contract).clean.reset_index(drop=True)  # the rows that were scored
         versions = scores["model_version"].to_numpy()  # of a stream there may be several
-        carriers: dict[int, tuple[Carrier, ...]] = {}
         for version in np.unique(versions[explained_rows]).tolist():
             own = explained_rows[versions[explained_rows] == version]
             named = find_carriers(_load_bundle(run, int(version)), rows.loc[places[own]])

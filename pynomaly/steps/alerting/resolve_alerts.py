@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pynomaly.config import Pipeline
+from pynomaly.config import SEVERITIES, Pipeline
 from pynomaly.errors import ConfigError, list_allowed
 from pynomaly.judging.alerts.alert import ENDINGS, Alert, Ending
 from pynomaly.records.ledger import AlertEvent, Label, Ledger
@@ -60,12 +60,11 @@ def list_alerts(pipeline: Pipeline, state: str = "open", *, quiet: bool = False)
     if state not in ALERT_STATES:
         raise ConfigError(f"no state {state!r}; {list_allowed(state, ALERT_STATES)}")
     wanted_states = {"open": ("open", "acknowledged"), "all": ALERT_STATES}.get(state, (state,))
-    levels = ("critical", "high", "medium", "low")
     with Ledger.open(pipeline.ledger_url) as ledger:
         alerts = read_alerts(ledger.answers, pipeline.name).values()
     selected = [item for item in alerts if item.state in wanted_states and (quiet or not item.quiet)]
     selected.sort(
-        key=lambda item: (levels.index(item.severity), -(item.last.timestamp() if item.last else 0.0))
+        key=lambda item: (SEVERITIES.index(item.severity), -(item.last.timestamp() if item.last else 0.0))
     )
     return tuple(selected)
 

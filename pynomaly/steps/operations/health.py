@@ -201,7 +201,7 @@ def _check_obstacles(pipeline: Pipeline) -> list[Finding]:
 
 
 def _check_messages(pipeline: Pipeline) -> Finding:
-    from pynomaly.steps.notify import list_undelivered
+    from pynomaly.steps.notices.send import list_undelivered
 
     try:
         undelivered_messages = list_undelivered(pipeline)

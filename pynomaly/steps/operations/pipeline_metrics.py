@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from pynomaly.config import Pipeline
-from pynomaly.judging.alerts.alert import ALERT_SEVERITIES
+from pynomaly.config import SEVERITIES, Pipeline
 from pynomaly.judging.drift.degradation import STATES
 from pynomaly.judging.silence import judge_silence
 from pynomaly.records.ledger import Ledger
@@ -157,14 +156,15 @@ def _measure_window(ledger: Ledger, name: str) -> Iterator[PipelineMetric]:
 def _measure_waiting(ledger: Ledger, name: str, now: datetime) -> Iterator[PipelineMetric]:
     alerts = read_alerts(ledger.answers, name).values()
     open_counts = Counter(item.severity for item in alerts if item.state == "open")
-    for severity in ALERT_SEVERITIES:
+    for severity in SEVERITIES:
         yield PipelineMetric("open_alerts", (severity,), float(open_counts[severity]))
     pending = list_pending_promotions(ledger, name)
     yield PipelineMetric("pending_promotions", (), float(len(pending)))
     if pending:
         first_expiry = min(PendingEvidence.of(item).expires_at for item in pending)
         yield PipelineMetric("pending_expires_timestamp_seconds", (), first_expiry.timestamp())
-    yield PipelineMetric("messages_waiting", (), float(len(ledger.outbox.list_undelivered(name))))
+    overdue = [item for item in ledger.outbox.list_undelivered(name) if item.is_due(now)]
+    yield PipelineMetric("messages_waiting", (), float(len(overdue)))
     leases = Counter(
         (item.name.split(":")[0], "1" if item.expires > now else "0")
         for item in ledger.outbox.list_lease_holders()

@@ -21,6 +21,7 @@ from pynomaly.records.ledger import Ledger, StreamEntry
 from pynomaly.steps.alerting.raise_alerts import raise_alerts
 from pynomaly.steps.scoring.score_windows import WindowScores, score_window
 from pynomaly.steps.streaming.entry_rows import pack_rows, unpack_rows
+from pynomaly.steps.streaming.live_alerts import read_live_carriers
 from pynomaly.steps.streaming.watermark import find_watermark, is_over
 from pynomaly.steps.window_run import WindowRun
 
@@ -106,6 +107,9 @@ def close_due_windows(
             if pipeline.data.lookback:
                 break  # later windows look back on rows that are on their way into files
     if any(item.scores is not None for item in closed):
+        for item in closed:
+            if item.scores is not None and item.scores.new:
+                run.keep_carriers(item.window, read_live_carriers(pipeline, run.ledger, item.window))
         try:
             raise_alerts(pipeline, run)
         except LeaseHeldError:  # those of open windows are being raised: these windows close next time
@@ -213,8 +217,7 @@ def _replace_by_mark(pipeline: Pipeline, ledger: Ledger, entries: list[StreamEnt
         if len(later.frame) and span is not None:
             KeptRows(pipeline.data).add_versions(span, later.frame, later.versions)
     if alerts := [entry.content for entry in entries if entry.alerts]:
-        rows = unpack_rows(alerts)
-        alerting = rows.take(rows.alerted)
+        alerting = unpack_rows(alerts, alerting=True)
         count = len(alerting.frame)
         content = pack_rows(replace(alerting, kept=np.zeros(count, dtype=bool)))
     mark = StreamEntry(window, 0, count, content)

@@ -36,8 +36,9 @@ _TICK_S = 1.0
 """Seconds from one look at what is over to the next."""
 
 _LEASE_PAUSE_S = 0.05
-_ALERT_PAUSE_S = 0.3
-"""Least time from one look at the alerts of open windows to the next: a look takes all of a window."""
+_ALERT_PAUSE_S, _LONGEST_ALERT_PAUSE_S = 0.3, 0.8
+"""Time from one look at the alerts of open windows to the next, which takes all alerts of a window: four
+times what the look took, so that looks leave the processor to the rows, within these bounds."""
 
 _RETRY_S, _LONGEST_RETRY_S = 1.0, 30.0
 """Seconds until a batch is tried again whose records failed, doubled each time up to the second."""
@@ -247,8 +248,10 @@ class StreamRun:
         while not self._ending.is_set():
             await self._wait_for(self._alerts_due, _TICK_S)
             self._alerts_due.clear()
+            began = time.monotonic()
             await asyncio.to_thread(self._raise_alerts, alerts, alerting, sinks)
-            await self._wait_for(self._ending, _ALERT_PAUSE_S)
+            pause = min(max(4 * (time.monotonic() - began), _ALERT_PAUSE_S), _LONGEST_ALERT_PAUSE_S)
+            await self._wait_for(self._ending, pause)
 
     @staticmethod
     async def _wait_for(event: asyncio.Event, seconds: float) -> bool:

@@ -17,13 +17,8 @@ import pytest
 from pynomaly.config import Pipeline
 from pynomaly.errors import ConfigError
 from pynomaly.records.ledger import Decision, Ledger
-from pynomaly.steps.notify import (
-    classify_decision,
-    deliver_messages,
-    list_undelivered,
-    send_notifications,
-    send_test_messages,
-)
+from pynomaly.steps.notices.deliver import deliver_messages, send_test_messages
+from pynomaly.steps.notices.send import classify_decision, list_undelivered, send_notifications
 
 NOW = datetime(2026, 1, 19, tzinfo=UTC)
 
@@ -176,12 +171,12 @@ def test_a_verdict_behind_many_others_is_told_of_too(pipeline) -> None:
     for number in range(130):
         record(owner, "degradation", "normal", f"w{number}")
     titles: list[str] = []
-    send_notifications(owner, lambda target, title, body: titles.append(title))
+    send_notifications(owner, lambda target, message: titles.append(message.title))
     assert len(titles) == 1
     record(owner, "promote", "superior", "v2")
     for number in range(130):
         record(owner, "degradation", "normal", f"x{number}")
-    send_notifications(owner, lambda target, title, body: titles.append(title))
+    send_notifications(owner, lambda target, message: titles.append(message.title))
     assert len(titles) == 2
 
 
