@@ -18,7 +18,9 @@ __all__ = [
     "find_change_start",
     "find_drift_start",
     "find_learned_start",
+    "has_grown",
     "has_outlasted",
+    "learned_more",
     "recalibrates_again",
 ]
 
@@ -73,29 +75,80 @@ def has_outlasted(observations: Sequence[Observation], window: str, settled: tim
     return edges[0] >= change and edges[1] - change >= settled
 
 
-def find_learned_start(window: str | None, recalibrated: bool) -> datetime | None:
+def has_grown(
+    observations: Sequence[Observation], learned: str, until: datetime, reference: timedelta
+) -> bool:
+    """Returns whether there are twice the rows by now that the champion learned, of the world it learned.
+
+    A champion that learned a change alone learned few rows. From the first of them on, time has become twice
+    as long, or a whole reference; and in no window of the champion columns have drifted.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        Of the champion.
+    learned : str
+        Key of the window that its detector learned; "all" where that is not known.
+    until : datetime
+        Aware; where a new reference would end.
+    reference : timedelta
+        ``windows.reference``.
+    """
+    edges = parse_window_key(learned)
+    if edges is None or edges[1] - edges[0] >= reference:
+        return False
+    if any(item.data == "drift" for item in observations):
+        return False
+    return until - edges[0] >= min(2 * (edges[1] - edges[0]), reference)
+
+
+def learned_more(
+    observations: Sequence[Observation], learned: str, window: str, reference: timedelta
+) -> bool:
+    """Returns whether a challenger learned `window` because the champion's own rows have grown to it.
+
+    See :func:`has_grown`; `window` is the key of the challenger's reference.
+    """
+    before, after = parse_window_key(learned), parse_window_key(window)
+    if before is None or after is None or not has_grown(observations, learned, after[1], reference):
+        return False
+    return after[0] <= max(before[0], after[1] - reference)
+
+
+def find_learned_start(learned: str) -> datetime | None:
     """Returns where the rows begin that the champion's detector learned; None where that is not known.
 
     A champion that learned from the changed data alone is followed by none that learns what was before.
 
     Parameters
     ----------
-    window : str or None
-        Key of the window of its training.
-    recalibrated : bool
-        Whether that training set its p-values alone.
+    learned : str
+        Key of the window that it learned; "all" where that is not known.
     """
-    edges = parse_window_key(window or "")
-    return edges[0] if edges and not recalibrated else None
+    edges = parse_window_key(learned)
+    return edges[0] if edges else None
 
 
 def find_cause(
-    observations: Sequence[Observation], settings: Degradation, withdrawn: Sequence[str] = ()
+    observations: Sequence[Observation],
+    settings: Degradation,
+    withdrawn: Sequence[str] = (),
+    grown: bool = False,
 ) -> str:
-    """Returns the problem of the newest window, as :mod:`pynomaly.judging.drift.retraining` names causes.
+    """Returns why to train, as :mod:`pynomaly.judging.drift.retraining` names causes.
 
-    `withdrawn` are promises of the champion that no longer hold.
+    `withdrawn` are promises of the champion that no longer hold. Where its rows have `grown`
+    (:func:`has_grown`), that is the cause, unless performance dropped or columns drifted: more rows mend
+    thresholds and scores, too.
     """
+    cause = _find_problem(observations, settings, withdrawn)
+    return "growth" if grown and cause not in ("performance", "data_drift") else cause
+
+
+def _find_problem(
+    observations: Sequence[Observation], settings: Degradation, withdrawn: Sequence[str]
+) -> str:
+    """Return the problem of the newest window, "schedule" without one."""
     run, thresholds = find_bad_run(observations), judge_thresholds(observations, withdrawn, settings)
     if not run:
         return "thresholds" if thresholds.state == "intact" else "schedule"

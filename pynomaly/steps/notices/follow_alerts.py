@@ -60,6 +60,9 @@ def _tell_news(
     reason = ""
     if alert.state == "open" and (graver or row.state != "open"):
         new, after = _tell_again(pipeline, after, alert, about, row, now)
+        receivers = {message.target for message in new}
+        ended = [item for item in _find_ended(about, over=True) if item.target in receivers]
+        reason = f"it was told as {after.severity} before this was sent"
     elif alert.state not in ("open", row.state) and not (alert.state in _OVER and row.state in _OVER):
         by = f" by {alert.by}" if alert.by else ""
         how = f"{alert.state}{f' as {alert.ending}' if alert.ending else ''}{by}"

@@ -15,7 +15,13 @@ RARITIES = {"critical": "one a year", "high": "one a month", "medium": "one a we
 P_VALUES = {"critical": 1e-5, "high": 1e-4, "medium": 1e-3, "low": 1e-2}
 
 
-def see_alert(
+def see_alert(pipeline: Pipeline, name: str, severity: str, now: datetime, **more: Any) -> None:
+    """Write down that a window brought rows of an alert, or none any more; nobody is told here."""
+    with Ledger.open(pipeline.ledger_url) as ledger:
+        ledger.answers.add_facts(build_sighting(pipeline, name, severity, now, **more))
+
+
+def build_sighting(
     pipeline: Pipeline,
     name: str,
     severity: str,
@@ -24,8 +30,7 @@ def see_alert(
     entity: str = "m1",
     rows: int = 1,
     window: datetime | None = None,
-) -> None:
-    """Write down that a window brought rows of an alert, or none any more; no one is told."""
+) -> AlertEvent:
     content = {
         "entity": entity,
         "rows": rows,
@@ -43,35 +48,29 @@ def see_alert(
         "collective": 5,
         "row_keys": [[entity, now.isoformat()]] * rows,
     }
-    with Ledger.open(pipeline.ledger_url) as ledger:
-        write(ledger, pipeline, name, "seen", content, now, f"{window or now:%Y%m%dT%H%M%S}")
+    return build_event(pipeline, name, "seen", content, now, f"{window or now:%Y%m%dT%H%M%S}")
 
 
 def open_alert(pipeline: Pipeline, name: str, severity: str, now: datetime, *, entity: str = "m1") -> Alert:
-    """Open an alert, and queue what is told of it, as a scored window does."""
+    """Open an alert as a scored window does: what is told of it is queued first, then it is on record."""
+    opened = build_event(pipeline, name, "opened", {"quiet": "", "alike": []}, now)
+    seen = build_sighting(pipeline, name, severity, now, entity=entity)
+    alert = build_alert(name, [vars(opened), vars(seen)])
     with Ledger.open(pipeline.ledger_url) as ledger:
-        write(ledger, pipeline, name, "opened", {"quiet": "", "alike": []}, now)
-    see_alert(pipeline, name, severity, now, entity=entity)
-    with Ledger.open(pipeline.ledger_url) as ledger:
-        alert = build_alert(name, [vars(item) for item in ledger.answers.list_events(pipeline.name, name)])
         queue_alert(pipeline, ledger, alert, now)
+        ledger.answers.add_facts(opened, seen)
     return alert
 
 
-def write(
-    ledger: Ledger,
-    pipeline: Pipeline,
-    name: str,
-    event: str,
-    content: Mapping[str, Any],
-    now: datetime,
-    window: str = "",
-) -> None:
+def build_event(
+    pipeline: Pipeline, name: str, event: str, content: Mapping[str, Any], now: datetime, window: str = ""
+) -> AlertEvent:
     key = f"{event}:{pipeline.name}:{name}:{now.isoformat()}"
-    ledger.answers.add_facts(AlertEvent(key, pipeline.name, name, event, window, content, "ann", now))
+    return AlertEvent(key, pipeline.name, name, event, window, content, "ann", now)
 
 
 def answer_alert(pipeline: Pipeline, name: str, event: str, now: datetime) -> None:
     """Acknowledge an alert, or resolve it as confirmed."""
     with Ledger.open(pipeline.ledger_url) as ledger:
-        write(ledger, pipeline, name, event, {"as": "confirmed", "note": "belt slipped"}, now)
+        content = {"as": "confirmed", "note": "belt slipped"}
+        ledger.answers.add_facts(build_event(pipeline, name, event, content, now))
