@@ -41,6 +41,7 @@ def measure_latency(bench: Bench, rates: tuple[int, ...], seconds: int) -> list[
     with bench.run_worker() as worker:
         bench.send(2000)
         worker.wait_for_rows(2000)
+        worker.wait_until_it_reads()  # their alerts are out: they waited for the start of the worker
         for rate in rates:
             before, first, alerts = worker.count(), len(worker.lines()), len(bench.arrivals)
             bench.send(rate * seconds, rate)

@@ -190,10 +190,6 @@ class Escalation(Settings):
         for earlier, later in pairwise(value):
             if later.after <= earlier.after:
                 raise ValueError(f"the step to {later.to!r} must come later than the one to {earlier.to!r}")
-        names = [step.to for step in value]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"{name!r} is told twice; each step is to somebody else")
         return value
 
 
@@ -244,8 +240,16 @@ class Notify(Settings):
                 _require_receiver(where, name, known)
             if "kinds" in route.model_fields_set and route.to:
                 self._require_listeners(where, route)
+        told: set[str] = set()
         for place, step in enumerate(self.escalation.steps):
             _require_receiver(f"notify.escalation.steps.{place}.to", step.to, known)
+            for target in self.find_targets((step.to,)):
+                if target.name in told:
+                    raise ValueError(
+                        f"notify.escalation.steps.{place}: {target.name!r} is told twice; each step is to "
+                        "somebody else"
+                    )
+                told.add(target.name)
         return self
 
     def _require_listeners(self, where: str, route: Route) -> None:

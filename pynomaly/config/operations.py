@@ -115,7 +115,9 @@ class Retention(Settings):
     )
     scores: KeepDuration = Field(timedelta(days=400), description="score partitions, and those of a shadow")
     reports: KeepDuration = Field(timedelta(days=90), description="drift reports")
-    quarantine: KeepDuration = Field(timedelta(days=90), description="quarantined rows")
+    quarantine: KeepDuration = Field(
+        timedelta(days=90), description="quarantined rows, and dead letters of a stream"
+    )
     when_scheduled: Literal["report", "apply"] = Field(
         "report", description="whether the scheduled prune only reports what it would remove, or removes it"
     )

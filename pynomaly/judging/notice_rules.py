@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pynomaly.config import SEVERITIES, Notify, Route, Severity, Target
 from pynomaly.judging.notice_times import covers_moment
 
-__all__ = ["EVENT_SEVERITIES", "choose_receivers", "is_at_least"]
+__all__ = ["EVENT_SEVERITIES", "choose_receivers", "is_at_least", "list_rule_problems"]
 
 EVENT_SEVERITIES: Mapping[str, Severity] = {
     "critical": "critical",
@@ -61,3 +61,26 @@ def _fits(route: Route, event: str, severity: str, entity: str, local: datetime)
         and fnmatchcase(entity, route.entity)
         and covers_moment(route.hours, route.days, local)
     )
+
+
+def list_rule_problems(notify: Notify) -> tuple[str, ...]:
+    """Return what of the rules is never used, each as a sentence that names the setting."""
+    problems: list[str] = []
+    named: set[str] = {step.to for step in notify.escalation.steps}
+    for place, route in enumerate(notify.routes):
+        named |= set(route.to)
+        if route == Route(to=route.to):
+            late = len(notify.routes) - place - 1
+            if late:
+                problems.append(
+                    f"notify.routes.{place} fits everything, so the {late} after it are never looked at"
+                )
+            reached = notify.find_targets(named)
+            problems += [
+                f"no rule and no escalation names the target {target.name!r}, and notify.routes.{place} "
+                "fits everything: it is never told"
+                for target in notify.targets
+                if target not in reached
+            ]
+            break
+    return tuple(problems)

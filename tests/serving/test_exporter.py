@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pynomaly.config import Pipeline
 from pynomaly.errors import ConfigError
 from pynomaly.judging.drift.degradation import STATES
-from pynomaly.records.ledger import Decision, Ledger, QueuedNotice
+from pynomaly.records.ledger import Decision, Ledger, QueuedNotice, StreamPosition
 from pynomaly.serving import exporter
 from pynomaly.serving.exporter import METRIC_PREFIX, MetricCatalogue, PipelineCollector, serve_metrics
 from pynomaly.steps.alerting.raise_alerts import raise_alerts
@@ -49,6 +49,16 @@ def read(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 
 def of(samples: dict[Any, float], name: str, **labels: str) -> float | None:
     return samples.get((name, tuple(sorted({"pipeline": "machines", **labels}.items()))))
+
+
+def test_what_waits_in_a_stream_is_known_while_a_worker_asks(pipeline: Make) -> None:
+    streamed, now = pipeline(), datetime.now(UTC)
+    with Ledger.open(streamed.ledger_url) as ledger:
+        ledger.stream.record_batch("machines", [], [], [StreamPosition("t/0", 5, now)], {"t/0": None})
+        ledger.stream.note_lag("machines", {"t/0": 12})
+    assert of(read(exposition([streamed])), "stream_lag_messages", part="t/0") == 12.0
+    later = measure_pipeline(streamed, now + timedelta(minutes=6))
+    assert "stream_lag_messages" not in {item.name for item in later}
 
 
 def test_a_pipeline_before_its_first_training_has_nothing_but_zeros(pipeline: Make) -> None:

@@ -193,7 +193,8 @@ class KeptRows:
     def drop_doubles(self, window: Window) -> int:
         """Leave of the rows of one entity and time the first that came; return how many went.
 
-        Costs the times and entities of the window. Without a column of entities nothing is a double.
+        Costs the times and entities of the window, or nothing where it has one part, which holds none twice.
+        Without a column of entities nothing is a double.
 
         Raises
         ------
@@ -202,9 +203,9 @@ class KeptRows:
         """
         names = self.list_parts(window) if self._data.id else ()
         keys = [str(self._data.time), str(self._data.id)]
-        parts = [self._read_part(name, keys).frame.assign(part=name) for name in names]
-        if not parts:
+        if len(names) < 2:
             return 0
+        parts = [self._read_part(name, keys).frame.assign(part=name) for name in names]
         table = pd.concat(parts, ignore_index=True)
         table["double"] = table.duplicated(keys)
         for name in table.loc[table["double"], "part"].unique():

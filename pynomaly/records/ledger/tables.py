@@ -250,6 +250,8 @@ stream_positions = Table(
     Column("offset", BigInteger),
     Column("newest", Moment),
     Column("at", Moment, nullable=False),
+    Column("lag", BigInteger),
+    Column("measured", Moment),
 )
 
 stream_entries = Table(

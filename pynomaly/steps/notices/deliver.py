@@ -20,7 +20,7 @@ from pynomaly.errors import ConfigError, LeaseHeldError, PynomalyError, RecordEr
 from pynomaly.records.ledger import Ledger, QueuedNotice
 from pynomaly.records.notices import send_notice
 
-__all__ = ["Delivery", "Sender", "deliver_messages", "send_test_messages", "send_to_address"]
+__all__ = ["Delivery", "Sender", "deliver_messages", "read_secret", "send_test_messages", "send_to_address"]
 
 Sender = Callable[[Target, QueuedNotice], None]
 """Sends a message to a target; raises a PynomalyError when it was not accepted."""
@@ -119,10 +119,15 @@ def send_to_address(target: Target, message: QueuedNotice) -> None:
     """
     if target.block:
         raise ConfigError(f"the block {target.block!r} can be opened by a Prefect flow only")
+    send_notice(target, read_secret(target), message)
+
+
+def read_secret(target: Target) -> str:
+    """Return the address or key of a target; ConfigError if the environment has none."""
     secret = os.environ.get(target.url_env, "").strip()
     if not secret:
         raise ConfigError(f"the environment variable {target.url_env} is not set")
-    send_notice(target, secret, message)
+    return secret
 
 
 def _write_digests(pipeline: Pipeline, ledger: Ledger, now: datetime) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pynomaly.config import SEVERITIES, Pipeline
 from pynomaly.judging.drift.degradation import STATES
@@ -41,6 +41,7 @@ GAUGES: dict[str, tuple[tuple[str, ...], str]] = {
     "dead_letters": (("sink", "what"), "Parts that a sink refused, or did not take for too long"),
     "stream_newest_timestamp_seconds": (("part",), "Newest time of the rows of a part of the stream"),
     "stream_read_timestamp_seconds": (("part",), "When a message of that part was last recorded"),
+    "stream_lag_messages": (("part",), "Messages of that part not yet recorded, as a worker last asked"),
     "stream_open_rows": ((), "Rows recorded whose window is open"),
     "stream_open_windows": ((), "Windows with such rows"),
     "stream_dead_letters": (("rule",), "Messages and rows kept that could not be used"),
@@ -48,6 +49,9 @@ GAUGES: dict[str, tuple[tuple[str, ...], str]] = {
     "decisions_total": (("kind", "outcome"), "Decisions in the ledger"),
 }
 """Metric name -> (labels besides ``pipeline``, help text)."""
+
+_LAG_HOLDS = timedelta(minutes=5)
+"""Time after which the lag that no worker asked for again is not known any more."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def measure_pipeline(pipeline: Pipeline, now: datetime) -> tuple[PipelineMetric,
             *_measure_window(ledger, pipeline.name),
             *_measure_waiting(ledger, pipeline.name, now),
             *_measure_sinks(pipeline),
-            *_measure_stream(ledger, pipeline.name),
+            *_measure_stream(ledger, pipeline.name, now),
         )
 
 
@@ -103,12 +107,14 @@ def _measure_sinks(pipeline: Pipeline) -> Iterator[PipelineMetric]:
         yield PipelineMetric("dead_letters", labels, float(item["dead"]))
 
 
-def _measure_stream(ledger: Ledger, name: str) -> Iterator[PipelineMetric]:
+def _measure_stream(ledger: Ledger, name: str, now: datetime) -> Iterator[PipelineMetric]:
     for part, position in ledger.stream.read_positions(name).items():
         if position.newest is not None:
             yield PipelineMetric("stream_newest_timestamp_seconds", (part,), position.newest.timestamp())
         if position.at is not None:
             yield PipelineMetric("stream_read_timestamp_seconds", (part,), position.at.timestamp())
+        if position.lag is not None and position.measured and now - position.measured < _LAG_HOLDS:
+            yield PipelineMetric("stream_lag_messages", (part,), float(position.lag))
     windows = ledger.stream.list_open_windows(name)
     if windows:
         yield PipelineMetric("stream_open_rows", (), float(sum(item.rows for item in windows)))

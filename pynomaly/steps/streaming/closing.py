@@ -20,7 +20,7 @@ from pynomaly.errors import LeaseHeldError, NoChampionError, PynomalyError, Qual
 from pynomaly.records.ledger import Ledger, StreamEntry
 from pynomaly.steps.alerting.raise_alerts import raise_alerts
 from pynomaly.steps.scoring.score_windows import WindowScores, score_window
-from pynomaly.steps.streaming.entry_rows import pack_rows, unpack_rows
+from pynomaly.steps.streaming.entry_rows import EntryRows, pack_rows, unpack_rows
 from pynomaly.steps.streaming.live_alerts import read_live_carriers
 from pynomaly.steps.streaming.watermark import find_watermark, is_over
 from pynomaly.steps.window_run import WindowRun
@@ -201,11 +201,19 @@ def _move_entries(
     rows = 0
     if with_rows := [entry.content for entry in fresh if entry.rows]:
         brought = unpack_rows(with_rows)
-        own = brought.take(brought.kept)
+        own = _drop_repeats(pipeline, brought.take(brought.kept))
         kept.write_part(window, KeptPart(own.frame, own.versions, tuple(entry.seq for entry in fresh)))
         rows = len(own.frame)
     marks += [_replace_by_mark(pipeline, ledger, fresh)] if fresh else []
     return rows, tuple(marks)
+
+
+def _drop_repeats(pipeline: Pipeline, rows: EntryRows) -> EntryRows:
+    """Return of the rows of one entity and time the first that came."""
+    data = pipeline.data
+    if data.id is None:
+        return rows
+    return rows.take(~rows.frame.duplicated([str(data.time), data.id]).to_numpy())
 
 
 def _replace_by_mark(pipeline: Pipeline, ledger: Ledger, entries: list[StreamEntry]) -> int:

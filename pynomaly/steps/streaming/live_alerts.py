@@ -64,7 +64,7 @@ class LiveAlerts:
         """Keep the columns that carry the rows that have waited longest."""
         if not self._waiting:
             return
-        rows = self._leave_open_windows(ledger, self._waiting.popleft())
+        rows = self._drop_closed_windows(ledger, self._waiting.popleft())
         if not len(rows.frame):
             return
         frame = rows.frame
@@ -84,7 +84,7 @@ class LiveAlerts:
             own = entry.take(keys == key)
             ledger.stream.add_entry(self._pipeline.name, StreamEntry(key, 0, len(own.frame), pack_rows(own)))
 
-    def _leave_open_windows(self, ledger: Ledger, rows: AlertingRows) -> AlertingRows:
+    def _drop_closed_windows(self, ledger: Ledger, rows: AlertingRows) -> AlertingRows:
         """Return the rows of windows that are open still; the close of the others named their columns."""
         windows = {item.window for item in ledger.stream.list_open_windows(self._pipeline.name)}
         keys = name_windows(rows.frame[str(self._pipeline.data.time)], self._pipeline.windows.score)

@@ -40,6 +40,9 @@ _ALERT_PAUSE_S, _LONGEST_ALERT_PAUSE_S = 0.3, 0.8
 """Time from one look at the alerts of open windows to the next, which takes all alerts of a window: four
 times what the look took, so that looks leave the processor to the rows, within these bounds."""
 
+_LAG_S = 5.0
+"""Seconds from one note of the lag in the ledger to the next."""
+
 _RETRY_S, _LONGEST_RETRY_S = 1.0, 30.0
 """Seconds until a batch is tried again whose records failed, doubled each time up to the second."""
 
@@ -136,7 +139,7 @@ class StreamRun:
         self._on_problem, self._on_closed, self._on_batch = on_problem, on_closed, on_batch
         self._consumer = consumer
         self._stop_asked = False
-        self._last_work = time.monotonic()
+        self._last_work, self._lag_due = time.monotonic(), 0.0
         self._alerts_due, self._ending = asyncio.Event(), asyncio.Event()
         self._read_block = read_block
         self._publishing = asyncio.Lock()
@@ -156,7 +159,7 @@ class StreamRun:
         self._consumer = consumer = self._consumer or open_consumer(
             stream, group, name=self._name, on_problem=self._say_problem
         )
-        champion = LiveChampion(pipeline)
+        champion = LiveChampion(pipeline, warm=True)
         await asyncio.to_thread(champion.follow)
         publisher = open_publisher(stream) if stream.broker else None
         sinks = await asyncio.to_thread(LiveDelivery, pipeline, self._read_block, self._say_problem)
@@ -239,9 +242,19 @@ class StreamRun:
             await asyncio.to_thread(self._close_windows, closing)
             await self._publish_letters(ledger, publisher)
             self.progress.lag = await self._consumer.measure_lag()
+            await asyncio.to_thread(self._note_lag, ledger)
             is_quiet = until_idle_s is not None and time.monotonic() - self._last_work >= until_idle_s
             if is_quiet and not sum(self.progress.lag.values()):
                 return
+
+    def _note_lag(self, ledger: Ledger) -> None:
+        if time.monotonic() < self._lag_due or not self.progress.lag:
+            return
+        self._lag_due = time.monotonic() + _LAG_S
+        try:
+            ledger.stream.note_lag(self.pipeline.name, self.progress.lag)
+        except RecordError as error:
+            self._say_problem(f"the lag is not on record: {error}")
 
     async def _tell(self, alerts: LiveAlerts, alerting: WindowRun, sinks: LiveDelivery) -> None:
         """Open alerts as soon as a row alerts, and wake the sinks."""

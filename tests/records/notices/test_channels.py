@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -177,3 +178,15 @@ def test_a_secret_of_another_form_is_refused_before_anything_is_sent(
         check_secret(target(kind, receiver), secret)
     assert secret not in str(caught.value)
     assert receiver.asked == []
+
+
+@pytest.mark.parametrize("kind", ["pagerduty", "slack", "teams"])
+def test_no_log_holds_the_secret_not_even_the_most_talkative(
+    receiver: Receiving, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    secret = "topsecret" if kind == "pagerduty" else f"{receiver.address}/topsecret"
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, logger="httpx"):
+        send_notice(target(kind, receiver), secret, notice())
+    assert receiver.asked
+    assert "topsecret" not in caplog.text
+    assert "address left out" in caplog.text
