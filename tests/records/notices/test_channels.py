@@ -38,6 +38,7 @@ def notice(**more: Any) -> QueuedNotice:
         "entity": "m1",
         "alert": "6484b79d",
         "action": "trigger",
+        "incident": "machines:alert:6484b79d",
         "link": LINK,
     }
     return QueuedNotice(**{**values, **more})
@@ -79,14 +80,11 @@ def test_what_is_only_to_be_known_opens_no_incident(receiver: Receiving, event: 
     assert "event_action" not in receiver.asked[0].json
 
 
-def test_a_silence_is_an_incident_of_its_own(receiver: Receiving) -> None:
-    send_notice(
-        target("pagerduty", receiver),
-        "K",
-        notice(event="dead_man", action="notice", alert="", key="machines:dead_man:score"),
-    )
+def test_what_belongs_to_no_other_is_an_incident_of_its_own(receiver: Receiving) -> None:
+    message = notice(event="degraded", action="notice", alert="", incident="", key="machines:degraded:w1")
+    send_notice(target("pagerduty", receiver), "K", message)
     assert receiver.asked[0].json["event_action"] == "trigger"
-    assert receiver.asked[0].json["dedup_key"] == "pynomaly:machines:dead_man:score"
+    assert receiver.asked[0].json["dedup_key"] == "pynomaly:machines:degraded:w1"
 
 
 def walk(value: Any) -> Iterator[dict[str, Any]]:
