@@ -55,6 +55,8 @@ class QueuedNotice:
         Whether it is a part of the next digest, and no message by itself.
     ended : str
         Why it is not sent any more, or "".
+    incident : str
+        What all messages about one trouble share, from its begin to its end; "" for a message by itself.
     """
 
     key: str
@@ -76,6 +78,7 @@ class QueuedNotice:
     due: datetime | None = None
     collected: bool = False
     ended: str = ""
+    incident: str = ""
 
     def is_due(self, now: datetime) -> bool:
         """Return whether it is to be sent at `now`."""

@@ -142,6 +142,7 @@ messages = Table(
     Column("due", Moment),
     Column("collected", Boolean, nullable=False, server_default=false()),
     Column("ended", Text, nullable=False, server_default=""),
+    Column("incident", String(300), nullable=False, server_default=""),
 )
 
 followed_alerts = Table(

@@ -36,7 +36,8 @@ def build_request(routing_key: str, message: QueuedNotice) -> tuple[str, dict[st
     if message.event in _CHANGES:
         return "/v2/change/enqueue", body | {"payload": payload}
     action = "trigger" if message.action == "notice" else message.action
-    body |= {"event_action": action, "dedup_key": _name_incident(message), "client": "Pynomaly"}
+    key = f"pynomaly:{message.incident or message.key}"[:_LONGEST_KEY]
+    body |= {"event_action": action, "dedup_key": key, "client": "Pynomaly"}
     if action != "trigger":
         return "/v2/enqueue", body
     payload |= {
@@ -48,9 +49,3 @@ def build_request(routing_key: str, message: QueuedNotice) -> tuple[str, dict[st
     if message.link:
         body["client_url"] = message.link
     return "/v2/enqueue", body | {"payload": payload}
-
-
-def _name_incident(message: QueuedNotice) -> str:
-    """Return the key that all messages of one incident share."""
-    name = f"{message.pipeline}:alert:{message.alert}" if message.alert else message.key
-    return f"pynomaly:{name}"[:_LONGEST_KEY]

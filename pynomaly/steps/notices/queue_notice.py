@@ -28,6 +28,8 @@ class Notice:
         Identifies the notice by its content, within its pipeline and event.
     severity : str
         "" takes that of the event.
+    incident : str
+        "" where `alert` names it, or there is none.
     """
 
     event: str
@@ -38,6 +40,7 @@ class Notice:
     entity: str = ""
     alert: str = ""
     action: Action = "notice"
+    incident: str = ""
     files: tuple[str, ...] = ()
 
 
@@ -55,6 +58,12 @@ def queue_notice(
     receivers = choose_receivers(
         pipeline.notify, notice.event, severity, notice.entity, now.astimezone(read_zone(pipeline))
     )
+    if notice.action == "resolve":  # an incident is ended wherever it may have been opened, at any hour
+        receivers += tuple(
+            target
+            for target in pipeline.notify.targets
+            if target.kind == "pagerduty" and notice.event in target.on and target not in receivers
+        )
     messages = address_notice(pipeline, notice, receivers, now)
     follow = None
     if notice.alert:
@@ -75,6 +84,8 @@ def address_notice(
         due, collected = plan_due(
             target, severity, zone, now, collects=notice.event not in ("update", "escalation", "drill")
         )
+        if target.kind == "pagerduty" and notice.action in ("acknowledge", "resolve"):
+            due = None  # it pages nobody, and an incident that is left open does
         messages.append(
             QueuedNotice(
                 key=f"{pipeline.name}:{notice.event}:{notice.key}"[:300],
@@ -88,6 +99,7 @@ def address_notice(
                 entity=notice.entity,
                 alert=notice.alert,
                 action=notice.action,
+                incident=notice.incident or (f"{pipeline.name}:alert:{notice.alert}" if notice.alert else ""),
                 link=pipeline.console.link_alert(pipeline.name, notice.alert) if notice.alert else "",
                 files=notice.files,
                 due=due,

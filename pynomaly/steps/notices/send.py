@@ -6,11 +6,13 @@ often its run is repeated.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pynomaly.config import Pipeline
 from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger.outbox import Action
 from pynomaly.steps.notices.deliver import Delivery, Sender, deliver_messages
 from pynomaly.steps.notices.follow_alerts import follow_alerts, list_next_steps
 from pynomaly.steps.notices.queue_notice import Notice, queue_notice
@@ -125,8 +127,12 @@ def list_undelivered(pipeline: Pipeline, now: datetime | None = None) -> tuple[d
 
 
 def _build_notice(pipeline: Pipeline, event: str, decision: Decision) -> Notice:
-    key = _build_message_key(decision)
-    return Notice(event, key, _format_title(pipeline, decision), _format_body(decision))
+    title, body = _format_title(pipeline, decision), _format_body(decision)
+    notice = Notice(event, _build_message_key(decision), title, body)
+    if decision.kind != "silence":
+        return notice
+    action: Action = "resolve" if decision.outcome == "recovered" else "trigger"
+    return replace(notice, action=action, incident=f"{pipeline.name}:silence:{decision.subject}")
 
 
 def _build_message_key(decision: Decision) -> str:

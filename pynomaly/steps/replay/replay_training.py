@@ -123,7 +123,8 @@ def _recalibrate(
     recalibrated = recalibrate_in_memory(pipeline, rows, champion.bundle, champion.baseline, facts)
     training = train_candidates(pipeline, rows, [recalibrated])
     model = _build_model(pipeline, rows, training, f"{champion.key}:{window.key}", started)
-    return replace(model, recalibrated=True)
+    probe = champion.baseline.probe or model.baseline.probe  # of a ranking that stays
+    return replace(model, recalibrated=True, baseline=replace(model.baseline, probe=probe))
 
 
 def _find_alerting(pipeline: Pipeline, champion: TrainedModel | None) -> AlertingModel | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -37,6 +40,7 @@ def notice(**more: Any) -> QueuedNotice:
         "entity": "m1",
         "alert": "6484b79d",
         "action": "trigger",
+        "incident": "machines:alert:6484b79d",
         "link": LINK,
     }
     return QueuedNotice(**{**values, **more})
@@ -78,14 +82,11 @@ def test_what_is_only_to_be_known_opens_no_incident(receiver: Receiving, event: 
     assert "event_action" not in receiver.asked[0].json
 
 
-def test_a_silence_is_an_incident_of_its_own(receiver: Receiving) -> None:
-    send_notice(
-        target("pagerduty", receiver),
-        "K",
-        notice(event="dead_man", action="notice", alert="", key="machines:dead_man:score"),
-    )
+def test_what_belongs_to_no_other_is_an_incident_of_its_own(receiver: Receiving) -> None:
+    message = notice(event="degraded", action="notice", alert="", incident="", key="machines:degraded:w1")
+    send_notice(target("pagerduty", receiver), "K", message)
     assert receiver.asked[0].json["event_action"] == "trigger"
-    assert receiver.asked[0].json["dedup_key"] == "pynomaly:machines:dead_man:score"
+    assert receiver.asked[0].json["dedup_key"] == "pynomaly:machines:degraded:w1"
 
 
 def walk(value: Any) -> Iterator[dict[str, Any]]:
@@ -96,30 +97,48 @@ def walk(value: Any) -> Iterator[dict[str, Any]]:
         yield from walk(item)
 
 
-@pytest.mark.parametrize("length", [10, 20_000])
-def test_slack_gets_plain_text_within_its_bounds_and_a_button(receiver: Receiving, length: int) -> None:
-    send_notice(
-        target("slack", receiver), f"{receiver.address}/services/T0/B0/xyz", notice(body="x" * length)
-    )
+LONG = {
+    "short": "a line",
+    "one long line": "x" * 40_000,
+    "many lines": "\n".join(f"- line {number} of a digest, with a link" for number in range(1000)),
+    "wide letters": "\n".join("ü日本語\U0001f525" * 50 for _ in range(300)),
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("body", LONG.values(), ids=LONG)
+def test_slack_gets_plain_text_within_its_bounds_and_a_button(receiver: Receiving, body: str) -> None:
+    hook = f"{receiver.address}/services/T0/B0/xyz"
+    send_notice(target("slack", receiver), hook, notice(body=body))
     (message,) = (item.json for item in receiver.asked)
     assert receiver.asked[0].path == "/services/T0/B0/xyz"
     texts = [item for item in walk(message) if isinstance(item.get("text"), str)]
     assert {item["type"] for item in texts} == {"plain_text"}
-    assert all(len(item["text"]) <= 3000 for item in texts)
+    assert all(0 < len(item["text"]) <= 3000 for item in texts)
     blocks = message["attachments"][0]["blocks"]
+    assert len(blocks) <= 50
     assert len(blocks[0]["text"]["text"]) <= 150
     assert [item["url"] for item in walk(message) if item.get("type") == "button"] == [LINK]
 
 
-@pytest.mark.parametrize("length", [10, 40_000])
-def test_teams_gets_a_card_of_runs_of_text_with_an_action(receiver: Receiving, length: int) -> None:
-    send_notice(target("teams", receiver), f"{receiver.address}/workflows/1", notice(body="x" * length))
+@pytest.mark.parametrize("body", LONG.values(), ids=LONG)
+def test_teams_gets_a_card_of_runs_of_text_with_an_action(receiver: Receiving, body: str) -> None:
+    send_notice(target("teams", receiver), f"{receiver.address}/workflows/1", notice(body=body))
     (message,) = (item.json for item in receiver.asked)
     assert len(receiver.asked[0].body) < 28_000
     card = message["attachments"][0]["content"]
     assert (card["type"], card["actions"][0]["url"]) == ("AdaptiveCard", LINK)
     # A TextBlock would be read as Markdown; a run of text is not.
     assert {item["type"] for item in walk(card["body"])} == {"RichTextBlock", "TextRun"}
+
+
+@pytest.mark.parametrize("kind", ["slack", "teams"])
+def test_what_does_not_fit_is_counted(receiver: Receiving, kind: str) -> None:
+    send_notice(target(kind, receiver), receiver.address, notice(body=LONG["many lines"]))
+    text = json.dumps(receiver.asked[0].json, ensure_ascii=False)
+    match = re.search(r"… and (\d+) more lines", text)
+    assert match is not None
+    assert text.count("of a digest") + int(match[1]) == 1000
 
 
 @pytest.mark.parametrize("kind", ["slack", "teams"])
@@ -177,3 +196,15 @@ def test_a_secret_of_another_form_is_refused_before_anything_is_sent(
         check_secret(target(kind, receiver), secret)
     assert secret not in str(caught.value)
     assert receiver.asked == []
+
+
+@pytest.mark.parametrize("kind", ["pagerduty", "slack", "teams"])
+def test_no_log_holds_the_secret_not_even_the_most_talkative(
+    receiver: Receiving, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    secret = "topsecret" if kind == "pagerduty" else f"{receiver.address}/topsecret"
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, logger="httpx"):
+        send_notice(target(kind, receiver), secret, notice())
+    assert receiver.asked
+    assert "topsecret" not in caplog.text
+    assert "address left out" in caplog.text

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pynomaly.config import Pipeline
+from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.steps.alerting.resolve_alerts import acknowledge_alert, resolve_alert
 from pynomaly.steps.notices.send import list_waiting, send_notifications
 from tests.receivers import Receiving, Reply, run_receiver
@@ -28,7 +29,8 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiving]:
 
 def pager(make: Make, receiver: Receiving, **more: Any) -> Pipeline:
     duty = {"name": "duty", "kind": "pagerduty", "url_env": "DUTY_KEY", "address": receiver.address}
-    return make(days=1, notify={"targets": [duty], "attempts": 1, **more}, console={"url": "https://c.org/"})
+    settings = {"targets": [duty], "attempts": 1, **more}
+    return make(days=1, notify=settings, console={"url": "https://c.org/"})
 
 
 def actions(receiver: Receiving) -> list[str]:
@@ -119,3 +121,27 @@ def test_the_end_goes_after_what_opened_the_incident(pipeline: Make, receiver: R
     receiver.answer = lambda asked: Reply(202)
     send_notifications(owner, now=NOW + 2 * HOUR)
     assert actions(receiver)[2:] == ["trigger", "acknowledge"]
+
+
+def test_the_end_of_a_silence_ends_its_incident_at_any_hour(pipeline: Make, receiver: Receiving) -> None:
+    duty = {"name": "duty", "kind": "pagerduty", "url_env": "DUTY_KEY", "address": receiver.address}
+    rules = [{"to": ["duty"], "hours": "08:00-18:00"}, {"to": []}]
+    owner = pager(pipeline, receiver, targets=[{**duty, "quiet": {"hours": "18:00-08:00"}}], routes=rules)
+    for hours, outcome in ((0, "silent"), (10, "recovered")):
+        now = NOW + hours * HOUR
+        line = Decision(f"k{hours}", owner.name, "silence", "score", outcome, ("why",), {}, now, at=now)
+        with Ledger.open(owner.ledger_url) as ledger:
+            ledger.record_decision(line)
+        send_notifications(owner, now=now)
+    assert actions(receiver) == ["trigger", "resolve"]
+    assert {item.json["dedup_key"] for item in receiver.asked} == {"pynomaly:machines:silence:score"}
+
+
+def test_an_answer_at_night_ends_the_incident_at_once(pipeline: Make, receiver: Receiving) -> None:
+    duty = {"name": "duty", "kind": "pagerduty", "url_env": "DUTY_KEY", "address": receiver.address}
+    owner = pager(pipeline, receiver, targets=[{**duty, "quiet": {"hours": "18:00-08:00"}}])
+    open_alert(owner, "a1", "high", NOW)
+    send_notifications(owner, now=NOW)
+    answer_alert(owner, "a1", "resolved", NOW + 8 * HOUR)
+    send_notifications(owner, now=NOW + 8 * HOUR)
+    assert actions(receiver) == ["trigger", "resolve"]

@@ -123,6 +123,10 @@ def test_thresholds_that_moved_are_set_again_and_alerts_are_as_promised(pipeline
     assert (first["score"] == second["score"]).all()
     assert (first["p_value"] <= second["p_value"]).mean() > 0.95
     assert find_learned_end(fresh) == AFTER
+    registry = Registry.open_for(settings)
+    first_ref, second_ref = (registry.find_version(settings.name, version) for version in (1, 2))
+    probes = [read_baseline(settings, ref).probe for ref in (first_ref, second_ref)]
+    assert probes[0] == probes[1], "a ranking that stays is held against the same measurement"
     learned = name_detector_window(champion, recalibrated=False)
     assert name_detector_window(fresh, recalibrated=True) == learned
     alerts = []
