@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from pynomaly.records.ledger import QueuedNotice
+from pynomaly.records.notices.bounds import cut_text, split_text
 
 __all__ = ["build_slack_message"]
 
@@ -19,6 +20,7 @@ _COLOURS = {"critical": "#b3001b", "high": "#d9480f", "medium": "#b08900", "low"
 _SOLVED = "#2b7a3d"
 _LONGEST_TEXT = 3000
 _LONGEST_LABEL = 150
+_MOST_SECTIONS = 10
 
 
 def build_slack_message(message: QueuedNotice) -> dict[str, Any]:
@@ -26,7 +28,10 @@ def build_slack_message(message: QueuedNotice) -> dict[str, Any]:
     facts = [message.severity, *filter(None, (message.entity, message.pipeline))]
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": _build_text(message.title, _LONGEST_LABEL)},
-        {"type": "section", "text": _build_text(message.body or message.title, _LONGEST_TEXT)},
+        *(
+            {"type": "section", "text": _build_text(part, _LONGEST_TEXT)}
+            for part in split_text(message.body or message.title, _LONGEST_TEXT, _MOST_SECTIONS)
+        ),
         {"type": "context", "elements": [_build_text(" · ".join(facts), _LONGEST_TEXT)]},
     ]
     if message.link:
@@ -42,5 +47,4 @@ def build_slack_message(message: QueuedNotice) -> dict[str, Any]:
 
 
 def _build_text(text: str, longest: int) -> dict[str, Any]:
-    shown = text if len(text) <= longest else f"{text[: longest - 1]}…"
-    return {"type": "plain_text", "text": shown, "emoji": False}
+    return {"type": "plain_text", "text": cut_text(text, longest), "emoji": False}

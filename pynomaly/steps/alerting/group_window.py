@@ -16,12 +16,12 @@ import pandas as pd
 
 from pynomaly.config import Pipeline
 from pynomaly.judging.alerts.alert import Alert, Carrier, build_alert
+from pynomaly.judging.alerts.alert_text import describe_alert
 from pynomaly.judging.alerts.grouping import AlertGroup, group_rows
 from pynomaly.judging.alerts.past_alerts import find_quiet_reason, find_similar_alerts
 from pynomaly.records.ledger import AlertEvent, Ledger, QueuedNotice
 from pynomaly.records.ledger.rows import to_json
 from pynomaly.steps.alerting.alert_rows import build_flags, build_row_key
-from pynomaly.steps.alerting.alert_text import describe_alert
 from pynomaly.steps.notices.queue_notice import Notice, queue_notice
 from pynomaly.steps.window_run import WindowRun
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from pynomaly.config import SEVERITIES, Pipeline
 from pynomaly.config.spelling.units import spell_duration
 from pynomaly.judging.alerts.alert import Alert, build_alert
+from pynomaly.judging.alerts.alert_text import describe_alert
 from pynomaly.judging.notice_rules import choose_receivers, is_at_least
 from pynomaly.records.ledger import FollowedAlert, Ledger, QueuedNotice
 from pynomaly.records.ledger.outbox import Action
@@ -59,7 +60,7 @@ def _tell_news(
     ended: list[QueuedNotice] = []
     reason = ""
     if alert.state == "open" and (graver or row.state != "open"):
-        new, after = _tell_again(pipeline, after, alert, about, row, now)
+        new, after = _tell_again(pipeline, after, alert, row, now)
         receivers = {message.target for message in new}
         ended = [item for item in _find_ended(about, over=True) if item.target in receivers]
         reason = f"it was told as {after.severity} before this was sent"
@@ -77,7 +78,6 @@ def _tell_again(
     pipeline: Pipeline,
     after: FollowedAlert,
     alert: Alert,
-    about: tuple[QueuedNotice, ...],
     row: FollowedAlert,
     now: datetime,
 ) -> tuple[list[QueuedNotice], FollowedAlert]:
@@ -91,14 +91,15 @@ def _tell_again(
         "alert",
         f"{row.alert}:{row.changes}",
         f"[pynomaly] {pipeline.name}: {after.severity} alert{whose} {what}",
-        next((message.body for message in reversed(about) if message.event == "alert"), ""),
+        "\n".join(describe_alert(alert)),
         after.severity,
         alert.entity,
         row.alert,
         "trigger",
     )
     new = address_notice(pipeline, notice, receivers, now)
-    if is_back or row.begun is None:
+    was_escalated = not is_back and is_at_least(row.severity, pipeline.notify.escalation.severity)
+    if row.begun is None or not was_escalated:  # the steps count from now
         after = replace(after, step=0, begun=min((item.due or now for item in new), default=None))
     return new, after
 

@@ -23,6 +23,8 @@ from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry.live_champion import LiveChampion
 from pynomaly.steps.delivery.live import LiveDelivery
 from pynomaly.steps.delivery.open_sinks import BlockReader, refuse_block
+from pynomaly.steps.notices.deliver import Sender, send_to_address
+from pynomaly.steps.notices.live import LiveNotices
 from pynomaly.steps.streaming.closing import ClosedWindow, close_due_windows, keep_long_windows
 from pynomaly.steps.streaming.dead_letters import format_letter
 from pynomaly.steps.streaming.entry_rows import EntryRows
@@ -111,6 +113,8 @@ class StreamRun:
         Is given what became of every batch.
     read_block : callable
         Returns what a Prefect block holds, for sinks that name one.
+    through : Sender
+        How people are told.
     consumer : Consumer, optional
         What gives messages, in place of a consumer of the broker; without a broker, dead letters stay in the
         ledger.
@@ -130,6 +134,7 @@ class StreamRun:
         on_closed: Callable[[Sequence[ClosedWindow]], None] = lambda windows: None,
         on_batch: Callable[[BatchOutcome], None] = lambda outcome: None,
         read_block: BlockReader = refuse_block,
+        through: Sender = send_to_address,
         consumer: Consumer | None = None,
     ) -> None:
         if not pipeline.stream.broker and consumer is None:
@@ -142,6 +147,7 @@ class StreamRun:
         self._last_work, self._lag_due = time.monotonic(), 0.0
         self._alerts_due, self._ending = asyncio.Event(), asyncio.Event()
         self._read_block = read_block
+        self._notices = LiveNotices(pipeline, through, self._say_problem)
         self._publishing = asyncio.Lock()
 
     async def run(self, *, until_idle_s: float | None = None) -> StreamProgress:
@@ -168,6 +174,7 @@ class StreamRun:
                 Ledger.open(pipeline.ledger_url) as ledger,
                 WindowRun(pipeline) as closing,
                 WindowRun(pipeline) as alerting,
+                self._notices,
             ):
                 sinks.start()
                 alerts = LiveAlerts(pipeline)
@@ -284,6 +291,7 @@ class StreamRun:
         try:
             if alerts.raise_due(alerting):
                 sinks.wake()
+                self._notices.wake()
             if alerts.waiting:
                 self._alerts_due.set()
         except LeaseHeldError:  # they are being grouped, perhaps with a window that closes

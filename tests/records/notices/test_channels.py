@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -95,30 +97,48 @@ def walk(value: Any) -> Iterator[dict[str, Any]]:
         yield from walk(item)
 
 
-@pytest.mark.parametrize("length", [10, 20_000])
-def test_slack_gets_plain_text_within_its_bounds_and_a_button(receiver: Receiving, length: int) -> None:
-    send_notice(
-        target("slack", receiver), f"{receiver.address}/services/T0/B0/xyz", notice(body="x" * length)
-    )
+LONG = {
+    "short": "a line",
+    "one long line": "x" * 40_000,
+    "many lines": "\n".join(f"- line {number} of a digest, with a link" for number in range(1000)),
+    "wide letters": "\n".join("ü日本語\U0001f525" * 50 for _ in range(300)),
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("body", LONG.values(), ids=LONG)
+def test_slack_gets_plain_text_within_its_bounds_and_a_button(receiver: Receiving, body: str) -> None:
+    hook = f"{receiver.address}/services/T0/B0/xyz"
+    send_notice(target("slack", receiver), hook, notice(body=body))
     (message,) = (item.json for item in receiver.asked)
     assert receiver.asked[0].path == "/services/T0/B0/xyz"
     texts = [item for item in walk(message) if isinstance(item.get("text"), str)]
     assert {item["type"] for item in texts} == {"plain_text"}
-    assert all(len(item["text"]) <= 3000 for item in texts)
+    assert all(0 < len(item["text"]) <= 3000 for item in texts)
     blocks = message["attachments"][0]["blocks"]
+    assert len(blocks) <= 50
     assert len(blocks[0]["text"]["text"]) <= 150
     assert [item["url"] for item in walk(message) if item.get("type") == "button"] == [LINK]
 
 
-@pytest.mark.parametrize("length", [10, 40_000])
-def test_teams_gets_a_card_of_runs_of_text_with_an_action(receiver: Receiving, length: int) -> None:
-    send_notice(target("teams", receiver), f"{receiver.address}/workflows/1", notice(body="x" * length))
+@pytest.mark.parametrize("body", LONG.values(), ids=LONG)
+def test_teams_gets_a_card_of_runs_of_text_with_an_action(receiver: Receiving, body: str) -> None:
+    send_notice(target("teams", receiver), f"{receiver.address}/workflows/1", notice(body=body))
     (message,) = (item.json for item in receiver.asked)
     assert len(receiver.asked[0].body) < 28_000
     card = message["attachments"][0]["content"]
     assert (card["type"], card["actions"][0]["url"]) == ("AdaptiveCard", LINK)
     # A TextBlock would be read as Markdown; a run of text is not.
     assert {item["type"] for item in walk(card["body"])} == {"RichTextBlock", "TextRun"}
+
+
+@pytest.mark.parametrize("kind", ["slack", "teams"])
+def test_what_does_not_fit_is_counted(receiver: Receiving, kind: str) -> None:
+    send_notice(target(kind, receiver), receiver.address, notice(body=LONG["many lines"]))
+    text = json.dumps(receiver.asked[0].json, ensure_ascii=False)
+    match = re.search(r"… and (\d+) more lines", text)
+    assert match is not None
+    assert text.count("of a digest") + int(match[1]) == 1000
 
 
 @pytest.mark.parametrize("kind", ["slack", "teams"])

@@ -210,3 +210,16 @@ def test_a_target_that_is_gone_stops_no_other(pipeline: Make) -> None:
     (waiting,) = list_undelivered(inbox.pipeline, NOON)
     assert "no longer a target" in waiting["error"]
     assert deliver_messages(inbox.pipeline, inbox.send, NOON)[0].delivered is False
+
+
+def test_an_alert_that_becomes_grave_enough_is_escalated_from_then_on(pipeline: Make) -> None:
+    inbox = make_inbox(pipeline, *CHAIN, escalation={"severity": "high", "steps": STEPS})
+    open_alert(inbox.pipeline, "a1", "low", NOON)
+    assert inbox.run(NOON) == [("ops", "alert")]
+    see_alert(inbox.pipeline, "a1", "high", NOON + 9 * HOUR)
+    assert inbox.run(NOON + 9 * HOUR) == [("ops", "alert")]
+    assert "alert a1, open: high" in inbox.messages[-1].body
+    assert inbox.run(NOON + 9 * HOUR + 30 * MINUTE) == [("lead", "escalation")]
+    see_alert(inbox.pipeline, "a1", "critical", NOON + 10 * HOUR)
+    assert inbox.run(NOON + 10 * HOUR) == [("ops", "alert")]
+    assert inbox.run(NOON + 11 * HOUR) == [("cto", "escalation")]
