@@ -81,7 +81,8 @@ WINGS: Mapping[str, Wing] = {
         ("records",),
         {
             GROUND: (),
-            "alerting": (GROUND,),
+            "notices": (GROUND,),
+            "alerting": ("notices",),
             "training": ("alerting",),
             "promotion": ("training",),
             "delivery": ("alerting",),
@@ -104,6 +105,7 @@ WINGS: Mapping[str, Wing] = {
             "pages": (GROUND,),
             "store": ("ledger",),
             "sinks": ("store",),
+            "notices": ("sinks",),
         },
     ),
     "judging": Wing(
@@ -198,7 +200,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "alembic": ("pynomaly/records/ledger/migrations",),
     "shap": ("pynomaly/model/explanation/shap_door.py",),
     "lime": ("pynomaly/model/explanation/lime_door.py",),
-    "apprise": ("pynomaly/records/notices.py",),
+    "apprise": ("pynomaly/records/notices/apprise_door.py",),
     "httpx": ("pynomaly/records/sinks/http.py", "flows/machine"),
     "fastavro": ("pynomaly/data/streams/records.py",),
     "prefect": ("tasks", "flows"),

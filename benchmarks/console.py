@@ -2,10 +2,10 @@
 
     python -m benchmarks.console [--pipelines 500] [--alerts 100000] [--seconds 30] [--quick]
 
-Writes that many alerts into a ledger by the functions that grouping uses, serves the console as ``pynomaly
-console`` does, and asks its pages one after the other. Then 50 readers ask pages while 10 writers answer alerts,
-each alert once, and a process goes on writing new alerts, as scoring does. Every answer that was accepted must be
-on record.
+Writes that many alerts into a ledger by the functions that grouping uses, serves the console as
+``pynomaly console`` does, and asks its pages one after the other. Then 50 readers ask pages while 10 writers
+answer alerts, each alert once, and a process goes on writing new alerts, as scoring does. Every answer that was
+accepted must be on record.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ BATCH = 500
 
 
 def fill(folder: Path, pipelines: int, alerts: int) -> tuple[Path, str]:
-    """Write settings, alerts, decisions and windows; returns the settings' folder and the ledger's address."""
+    """Write settings, alerts, decisions and windows; returns where the settings and the ledger are."""
     configs = folder / "configs"
     configs.mkdir(parents=True)
     for number in range(pipelines):

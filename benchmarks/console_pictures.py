@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/console.md from the console over pipelines that are there, as after ``make demo``.
+"""Takes the pictures of docs/console.md over pipelines that are there, as after ``make demo``.
 
 python -m benchmarks.console_pictures configs --out docs/pictures [--pipeline quickstart]
 """

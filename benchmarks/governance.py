@@ -173,9 +173,11 @@ def run_lives(
     """Replay lives, every scenario of a seed before the next seed, and keep each as soon as it is over."""
     lives = read_lives(path) if path and resume and path.exists() else {}
     if path:
-        path.write_text("")
+        whole = path.with_name(f"{path.name}.whole")  # without a line that a kill cut short
+        whole.write_text("")
         for (name, seed), life in lives.items():
-            write_life(path, name, seed, life)
+            write_life(whole, name, seed, life)
+        whole.replace(path)
     for seed in seeds:
         for scenario in scenarios:
             if (scenario.name, seed) in lives:

@@ -22,12 +22,13 @@ from prefect.states import Crashed
 from pynomaly.config import Pipeline, Target
 from pynomaly.data.window import Window
 from pynomaly.errors import PynomalyError, RecordError
+from pynomaly.records.ledger import QueuedNotice
 from pynomaly.records.ledger.ledger import LEASE_TTL
 from pynomaly.steps.monitoring.drill import DrillResult
 from pynomaly.steps.monitoring.drill import drill as drill_step
-from pynomaly.steps.notify import Delivery, send_to_address
-from pynomaly.steps.notify import send_notifications as tell_step
-from pynomaly.steps.notify import send_test_messages as send_test_step
+from pynomaly.steps.notices.deliver import Delivery, send_to_address
+from pynomaly.steps.notices.deliver import send_test_messages as send_test_step
+from pynomaly.steps.notices.send import send_notifications as tell_step
 from pynomaly.steps.operations.backfill import BackfilledWindow
 from pynomaly.steps.operations.backfill import judge_past_window as judge_again_step
 from pynomaly.steps.operations.prune import PruneResult
@@ -49,7 +50,7 @@ __all__ = [
 ]
 
 
-def send_to_target(target: Target, title: str, body: str) -> None:
+def send_to_target(target: Target, message: QueuedNotice) -> None:
     """Send a message to a target, through a Prefect block if the target names one.
 
     Raises
@@ -58,7 +59,7 @@ def send_to_target(target: Target, title: str, body: str) -> None:
         If the block does not exist or fails; the message never contains what the block holds.
     """
     if not target.block:
-        send_to_address(target, title, body)
+        send_to_address(target, message)
         return
     try:
         block = cast(Any, Block.load)(target.block, _sync=True)
@@ -67,7 +68,8 @@ def send_to_target(target: Target, title: str, body: str) -> None:
     if not isinstance(block, NotificationBlock):
         raise RecordError(f"the Prefect block {target.block!r} sends no notifications")
     try:
-        cast(Any, block.notify)(body, subject=title, _sync=True)
+        body = "\n\n".join(filter(None, (message.body, message.link)))
+        cast(Any, block.notify)(body, subject=message.title, _sync=True)
     except Exception as error:  # its own text may contain the address
         raise RecordError(f"the block {target.block!r} failed: {type(error).__name__}") from None
 

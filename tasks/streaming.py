@@ -14,6 +14,7 @@ from pynomaly.steps.streaming.closing import close_due_windows, find_closed_unti
 from pynomaly.steps.streaming.run_stream import StreamRun
 from pynomaly.steps.window_run import WindowRun
 from tasks.delivery import read_block
+from tasks.operations import send_to_target
 from tasks.step import pipeline_task
 
 __all__ = ["close_stream_windows", "work_on_stream"]
@@ -32,7 +33,7 @@ def close_stream_windows(pipeline: Pipeline, run: WindowRun, moment: datetime) -
 def work_on_stream(pipeline: Pipeline, minutes: int, name: str) -> dict[str, Any]:
     """Scores messages as they come, for so many minutes; returns what was done."""
     logger = get_run_logger()
-    run = StreamRun(pipeline, name, on_problem=logger.warning, read_block=read_block)
+    run = StreamRun(pipeline, name, on_problem=logger.warning, read_block=read_block, through=send_to_target)
 
     async def work() -> dict[str, Any]:
         working = asyncio.ensure_future(run.run())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, time, timedelta
 from fractions import Fraction
 from itertools import combinations, pairwise
 from typing import Any
@@ -706,3 +707,20 @@ def powered_share(
     corrected = [answer - weight * item for answer, item in zip(answers, deviations, strict=True)]
     share = sum(corrected) / n
     return share, weight, sum((item - share) ** 2 for item in corrected)
+
+
+# --- notices -----------------------------------------------------------------------------------------
+
+
+def covers_minute(hours: str, days: Sequence[str], local: datetime) -> bool:
+    """Whether hours of the days hold a moment: the spans of that day and the day before are written out."""
+    wall = local.replace(tzinfo=None)
+    for back in (0, 1):
+        midnight = datetime.combine(wall.date() - timedelta(days=back), time())
+        begin, end = midnight, midnight + timedelta(days=1)
+        if hours:
+            first, last = (timedelta(hours=int(text[:2]), minutes=int(text[3:])) for text in hours.split("-"))
+            begin, end = midnight + first, midnight + last + timedelta(days=int(last <= first))
+        if begin <= wall < end and (not days or f"{midnight:%a}".lower() in days):
+            return True
+    return False

@@ -82,15 +82,15 @@ def notify(
     test: Annotated[bool, typer.Option("--test", help="Send a test message to every target.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say which messages wait; with --test, send one to each target and say what happened."""
+    """Say what waits, for what, and who is told next; with --test, send a message to each target."""
     from flows.display import operations
     from pynomaly.records.telemetry import disable_telemetry
-    from pynomaly.steps.notify import list_undelivered
+    from pynomaly.steps.notices.send import list_waiting
 
     pipeline = load_pipeline(config)
     if not test:
         disable_telemetry()
-        print_result({"waiting": list(list_undelivered(pipeline))}, as_json, operations.show_waiting_messages)
+        print_result({"waiting": list(list_waiting(pipeline))}, as_json, operations.show_waiting_messages)
         return
     if not pipeline.notify.targets:
         raise ConfigError(f"{pipeline.name} has no target under notify.targets in {pipeline.origin}")

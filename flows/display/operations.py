@@ -86,9 +86,19 @@ def show_drill(result: dict[str, Any]) -> None:
 
 def show_waiting_messages(result: dict[str, Any]) -> None:
     """Print the messages that are not delivered yet."""
-    columns = ("target", "event", "title", "age_s", "attempts", "error")
-    rows = [[item[name] for name in columns] for item in result["waiting"]]
+    columns = ("target", "event", "severity", "title", "waits for", "error")
+    rows = [
+        [*(item[name] for name in columns[:4]), _describe_wait(item), item["error"]]
+        for item in result["waiting"]
+    ]
     make_console().print(build_table("messages that wait", columns, rows) if rows else "no message waits")
+
+
+def _describe_wait(item: dict[str, Any]) -> str:
+    """Return what a message waits for; the tries that failed, if it should have been delivered."""
+    if item["due"]:
+        return f"{item['why']} until {item['due'][:16].replace('T', ' ')}"
+    return f"delivery, {item['attempts']} failed" if item["attempts"] else "delivery"
 
 
 def show_deliveries(result: dict[str, Any]) -> None:

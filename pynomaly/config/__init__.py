@@ -11,12 +11,22 @@ from pynomaly.config.data import SOURCE_KINDS, Data, Expectation, Limits, Long, 
 from pynomaly.config.delivery import RECORD_KINDS, SINK_KINDS, RecordKind, Sink, list_secret_keys
 from pynomaly.config.load import find_home, list_settings, load_pipeline, parse_pipeline
 from pynomaly.config.monitoring import Account, Degradation, Drift
-from pynomaly.config.operations import EVENTS, Drill, Notify, Retention, Runner, Schedule, Target
+from pynomaly.config.notices import (
+    EVENTS,
+    SEVERITIES,
+    Console,
+    Digest,
+    Notify,
+    Quiet,
+    Route,
+    Severity,
+    Target,
+)
+from pynomaly.config.operations import Drill, Reports, Retention, Runner, Schedule
 from pynomaly.config.overlay import ADDRESSES
 from pynomaly.config.overlay import VARIABLE as ENVIRONMENT
 from pynomaly.config.pipeline import Pipeline, Records
 from pynomaly.config.promotion import Comparison, Promotion
-from pynomaly.config.reporting import Reports
 from pynomaly.config.series import Series
 from pynomaly.config.serving import Serving
 from pynomaly.config.settings import hide_password
@@ -30,14 +40,17 @@ __all__ = [
     "ENVIRONMENT",
     "EVENTS",
     "RECORD_KINDS",
+    "SEVERITIES",
     "SINK_KINDS",
     "SOURCE_KINDS",
     "Account",
     "Alerts",
     "Candidate",
     "Comparison",
+    "Console",
     "Data",
     "Degradation",
+    "Digest",
     "Drift",
     "Drill",
     "Expectation",
@@ -51,16 +64,19 @@ __all__ = [
     "PolicyForm",
     "Promotion",
     "Quality",
+    "Quiet",
     "RecordKind",
     "Records",
     "Reports",
     "Retention",
     "Retraining",
+    "Route",
     "Runner",
     "Schedule",
     "Search",
     "Series",
     "Serving",
+    "Severity",
     "Sink",
     "Stream",
     "Target",

@@ -111,7 +111,7 @@ def parse_pipeline(content: object, origin: Path, layers: SettingsLayers | None 
         derived_fields["environment"] = layers.environment if layers else ""
         pipeline = Pipeline.model_validate({**content, **derived_fields})
     except ValidationError as error:
-        lines = [_explain_error(detail) for detail in error.errors()]
+        lines = [_explain_error(detail) for detail in _leave_out_consequences(error.errors())]
         wrong_files = (
             {layers.source(detail["loc"]) for detail in error.errors()} - {None} if layers else set()
         )
@@ -152,6 +152,17 @@ def _resolve_paths(pipeline: Pipeline, folder: Path) -> Pipeline:
 
 def _list_public_keys(model: type[BaseModel]) -> list[str]:
     return [name for name, field in model.model_fields.items() if not field.exclude]
+
+
+def _leave_out_consequences(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the errors without those of a list that is only too short because its items are wrong."""
+    places = [detail["loc"] for detail in details]
+    return [
+        detail
+        for detail in details
+        if detail["type"] != "too_short"
+        or not any(place[: len(detail["loc"])] == detail["loc"] != place for place in places)
+    ]
 
 
 def _explain_error(detail: ErrorDetails) -> str:

@@ -1,13 +1,9 @@
-"""Settings of operations: schedules, runners, notifications, drills and retention.
-
-Addresses hold secrets, so none is written here: a target names an environment variable or a Prefect block
-that holds it.
-"""
+"""Settings of operations: schedules, runners, reports, drills and retention."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator, model_validator
@@ -15,25 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from pynomaly.config.settings import Settings, Share
 from pynomaly.config.spelling.units import Duration, check_cron
 
-__all__ = ["EVENTS", "Drill", "Event", "Notify", "Retention", "Runner", "Schedule", "Target"]
-
-
-Event = Literal[
-    "alert",
-    "degraded",
-    "critical",
-    "promote",
-    "refuse",
-    "rollback",
-    "pending",
-    "dead_man",
-    "quality_block",
-    "guarantee",
-    "drill",
-    "report",
-]
-EVENTS: tuple[Event, ...] = get_args(Event)
-"""Events that a target can be notified of."""
+__all__ = ["Drill", "Reports", "Retention", "Runner", "Schedule"]
 
 KeepDuration = Annotated[Duration, Field(ge=timedelta(days=1), le=timedelta(days=36_500))]
 
@@ -99,48 +77,19 @@ class Runner(Settings):
         return self
 
 
-class Target(Settings):
-    """A receiver of notifications: an Apprise address in an environment variable, or a Prefect block."""
+class Reports(Settings):
+    """HTML reports for people, and when they are sent."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="its name in the records")]
-    url_env: str = Field(
-        "", pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$", description="environment variable with an Apprise URL"
+    templates: str = Field("", description="folder of Jinja templates that replace ours; empty: none")
+    schedule: str = Field("", description="cron of the report that is sent to targets; empty: none")
+    windows: int = Field(
+        30, ge=1, le=1000, description="windows before the one reported that its timeline shows"
     )
-    block: str = Field("", pattern=r"^([a-z0-9-]+/[a-z0-9-]+)?$", description="Prefect block, type/name")
-    on: tuple[Event, ...] = Field(EVENTS, min_length=1, description="events to notify of; all by default")
 
-    @model_validator(mode="before")
+    @field_validator("schedule")
     @classmethod
-    def _on_is_a_word(cls, value: object) -> object:
-        # In YAML 1.1 an unquoted `on` means true.
-        if isinstance(value, dict) and True in value and "on" not in value:
-            return {"on" if key is True else key: item for key, item in value.items()}
-        return value
-
-    @model_validator(mode="after")
-    def _one_address(self) -> Target:
-        if bool(self.url_env) == bool(self.block):
-            raise ValueError(f"target {self.name!r}: give either url_env or block")
-        return self
-
-
-class Notify(Settings):
-    """Who is notified of which events, and how often at most."""
-
-    targets: tuple[Target, ...] = Field((), description="who is notified; empty: nobody")
-    min_interval: Duration = Field(
-        timedelta(0), description="shortest time between two messages of one kind to one target"
-    )
-    attempts: int = Field(3, ge=1, le=10, description="tries in a row before a message waits for reconcile")
-
-    @field_validator("targets")
-    @classmethod
-    def _names_differ(cls, value: tuple[Target, ...]) -> tuple[Target, ...]:
-        names = [target.name for target in value]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"two targets are called {name!r}")
-        return value
+    def _is_cron(cls, value: str) -> str:
+        return check_cron(value)
 
 
 class Drill(Settings):
@@ -166,7 +115,9 @@ class Retention(Settings):
     )
     scores: KeepDuration = Field(timedelta(days=400), description="score partitions, and those of a shadow")
     reports: KeepDuration = Field(timedelta(days=90), description="drift reports")
-    quarantine: KeepDuration = Field(timedelta(days=90), description="quarantined rows")
+    quarantine: KeepDuration = Field(
+        timedelta(days=90), description="quarantined rows, and dead letters of a stream"
+    )
     when_scheduled: Literal["report", "apply"] = Field(
         "report", description="whether the scheduled prune only reports what it would remove, or removes it"
     )

@@ -16,9 +16,9 @@ from pynomaly.config.alerting import Alerts, Feedback, Grouping
 from pynomaly.config.data import Data, Quality, Windows
 from pynomaly.config.delivery import AnySink
 from pynomaly.config.monitoring import Account, Degradation, Drift
-from pynomaly.config.operations import Drill, Notify, Retention, Runner, Schedule
+from pynomaly.config.notices import Console, Notify
+from pynomaly.config.operations import Drill, Reports, Retention, Runner, Schedule
 from pynomaly.config.promotion import Comparison, Promotion
-from pynomaly.config.reporting import Reports
 from pynomaly.config.serving import Serving
 from pynomaly.config.settings import Settings, refuse_password
 from pynomaly.config.spelling.units import parse_duration
@@ -71,6 +71,7 @@ class Pipeline(Settings):
     promotion: Promotion = Promotion()
     schedule: Schedule = Schedule()
     notify: Notify = Notify()
+    console: Console = Console()
     sinks: tuple[AnySink, ...] = Field(
         (), description="where scores, alerts and decisions go, besides the store"
     )

@@ -54,7 +54,7 @@ class Stream(Settings):
     avro_schema: str | None = Field(None, description="file with the schema of Avro messages (.avsc)")
     dead_letters: str = Field("", description="topic for messages that cannot be used; empty: TOPIC.dead")
     max_message_kib: int = Field(1024, ge=1, le=65_536, description="largest message, in KiB")
-    max_rows: int = Field(2000, ge=1, le=1_000_000, description="most rows scored and recorded at once")
+    max_rows: int = Field(5000, ge=1, le=1_000_000, description="most rows scored and recorded at once")
     linger_ms: int = Field(
         100, ge=1, le=60_000, description="longest time that a row waits for others, in ms"
     )

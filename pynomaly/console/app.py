@@ -17,7 +17,7 @@ from pynomaly.console.access.recognise import Doorkeeper
 from pynomaly.console.access.sessions import Sessions
 from pynomaly.console.api import access, alerts, decisions
 from pynomaly.console.changes import ChangeFeed
-from pynomaly.console.context import Console, RoleError
+from pynomaly.console.context import ConsoleParts, RoleError
 from pynomaly.console.pages import access as access_page
 from pynomaly.console.pages import alerts as alerts_page
 from pynomaly.console.pages import decisions as decisions_page
@@ -79,7 +79,7 @@ def create_console(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.console = Console(
+    app.state.console = ConsoleParts(
         pipelines, doorkeeper, ChangeFeed(pipelines), links=dict(links or {}), https=https
     )
     for module in API_MODULES:

@@ -19,7 +19,7 @@ from pynomaly.console.pipelines import Pipelines
 from pynomaly.errors import PynomalyError, UnknownNameError
 from pynomaly.records.ledger.database import read_utc_now
 
-__all__ = ["Asked", "Console", "RoleError", "get_asked"]
+__all__ = ["Asked", "ConsoleParts", "RoleError", "get_asked"]
 
 
 class RoleError(PynomalyError):
@@ -27,8 +27,8 @@ class RoleError(PynomalyError):
 
 
 @dataclass
-class Console:
-    """The application's own objects."""
+class ConsoleParts:
+    """What the application is made of."""
 
     pipelines: Pipelines
     doorkeeper: Doorkeeper
@@ -44,7 +44,7 @@ class Console:
 class Asked:
     """One request's console and actor."""
 
-    console: Console
+    console: ConsoleParts
     actor: Actor
     browser: str
 

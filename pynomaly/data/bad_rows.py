@@ -49,6 +49,9 @@ class BadRows:
 
     def table(self) -> pd.DataFrame:
         """Return the rejected rows as text, with rule and detail, and where they stand in the source."""
+        if not self.rules and self.origin is None:
+            names = [str(name) for name in drop_past(self.frame)]
+            return pd.DataFrame(columns=[*names, "rule", "detail"], dtype=object)
         rows = sorted(self.rules)
         own = ("rule", "detail") if self.origin is None else ("rule", "detail", "row", "file")
         renamed_columns = {name: f"source_{name}" for name in own}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from pynomaly.errors import WindowError
 
@@ -72,6 +73,7 @@ class Window:
         return cls(parse_moment(start), parse_moment(end))
 
     @classmethod
+    @lru_cache(maxsize=1 << 16)
     def of_key(cls, key: str) -> Window | None:
         """Return the window that :attr:`key` names; None if the text names none."""
         start, separator, end = key.partition("--")

@@ -4,7 +4,7 @@ The package makes an unfitted detector by name, loads a fitted one from a folder
 `DETECTORS`. The contract is written in `base`; `contract` tests every catalogue entry against it. Missing
 values, categories, thresholds and alerts are not handled here: they belong to `model`.
 
-Called by `flows`, `steps` and `model`. May import `config`, and the wings below it.
+Called by `flows`, `steps`, `records` and `model`. May import `config`, and the wings below it.
 """
 
 from pynomaly.detectors.base import Detector

@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 StoredKind = Literal[
-    "version", "leftover", "run", "trace", "scores", "shadow", "report", "quarantine", "rows"
+    "version", "leftover", "run", "trace", "scores", "shadow", "report", "quarantine", "letters", "rows"
 ]
 RETENTION_BY_KIND: Mapping[StoredKind, str] = {
     "version": "versions",
@@ -48,6 +48,7 @@ RETENTION_BY_KIND: Mapping[StoredKind, str] = {
     "shadow": "scores",
     "report": "reports",
     "quarantine": "quarantine",
+    "letters": "quarantine",
     "rows": "versions",
 }
 """Kinds of stored items, and the setting with the retention of each."""
@@ -75,7 +76,8 @@ class StoredItem:
     ----------
     kind : str
         One of :data:`RETENTION_BY_KIND`; a ``leftover`` is a model that was logged but never registered,
-        ``rows`` are the reference sample and held-out p-values of a bundle.
+        ``rows`` are the reference sample and held-out p-values of a bundle, ``letters`` the messages of a
+        stream that could not be used, by day.
     name : str
         Unique within its kind.
     at : datetime

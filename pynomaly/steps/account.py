@@ -8,9 +8,9 @@ decision of its own, once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from pynomaly.config import Pipeline
 from pynomaly.config.monitoring import GUARANTEES, GuaranteeName
@@ -20,10 +20,27 @@ from pynomaly.records.ledger.decision_evidence import AccountEvidence
 from pynomaly.steps.champion import find_last_change
 from pynomaly.steps.patient_lease import wait_for_lease
 
-__all__ = ["ChampionAccount", "find_account", "open_account"]
+__all__ = ["Bet", "ChampionAccount", "WindowAccount", "find_account", "open_account"]
 
 PATIENCE_S = 60.0
 """Seconds that a window waits while another is entered; that takes well under one."""
+
+
+Bet = Callable[[Mapping[str, Any]], tuple[Guarantee, Mapping[str, Any]]]
+"""From the state that bets go on from, empty before the first window, to the guarantee and that after it."""
+
+
+class WindowAccount(Protocol):
+    """What windows are entered into."""
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """Chance of a false withdrawal by guarantee."""
+        ...
+
+    def bet_on_window(self, name: GuaranteeName, window: str, bet: Bet, as_of: datetime) -> object:
+        """Bet on a window, after those before it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -48,13 +65,7 @@ class ChampionAccount:
     version: int
     shares: Mapping[str, float]
 
-    def bet_on_window(
-        self,
-        name: GuaranteeName,
-        window: str,
-        bet: Callable[[Mapping[str, Any]], tuple[Guarantee, Mapping[str, Any]]],
-        as_of: datetime,
-    ) -> AccountEntry:
+    def bet_on_window(self, name: GuaranteeName, window: str, bet: Bet, as_of: datetime) -> AccountEntry:
         """Bet on a window unless it was entered already, and return its entry; one writer at a time.
 
         What was withdrawn stays withdrawn. The withdrawal is recorded as a decision before the entry, so that
@@ -96,8 +107,7 @@ class ChampionAccount:
         as_of: datetime,
     ) -> AccountEntry:
         """Write a guarantee after a window, and its withdrawal; `known` is the guarantee before it."""
-        if known is not None and known.state == "withdrawn":
-            guarantee = replace(known, bets=max(known.bets, guarantee.bets))
+        guarantee = guarantee.follow(known)
         if guarantee.state == "withdrawn":
             self.ledger.record_decision(
                 Decision(

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from statistics import fmean
 
 from pynomaly.config import Degradation
+from pynomaly.judging.drift.columns.carried_shifts import SCORE
 from pynomaly.judging.drift.degradation import Observation
 from pynomaly.judging.drift.ranking import find_bad_run, judge_thresholds
 from pynomaly.records.ledger import parse_window_key
@@ -18,7 +20,9 @@ __all__ = [
     "find_change_start",
     "find_drift_start",
     "find_learned_start",
+    "has_grown",
     "has_outlasted",
+    "learned_more",
     "recalibrates_again",
 ]
 
@@ -42,6 +46,8 @@ def find_change_start(observations: Sequence[Observation]) -> datetime | None:
 def find_drift_start(observations: Sequence[Observation]) -> datetime | None:
     """Returns where the unbroken run of windows with drifted columns that ends with the newest one starts.
 
+    None, too, where the newest is drift only by what the windows before it add up to: the change is over.
+
     Parameters
     ----------
     observations : sequence of Observation
@@ -51,8 +57,29 @@ def find_drift_start(observations: Sequence[Observation]) -> datetime | None:
     if not run or run[-1].data != "drift":
         return None
     before = [place for place, item in enumerate(run) if item.data != "drift"]
-    edges = parse_window_key(run[before[-1] + 1 if before else 0].window)
+    drifted = run[before[-1] + 1 if before else 0 :]
+    if _has_come_back(observations, drifted):
+        return None
+    edges = parse_window_key(drifted[0].window)
     return edges[0] if edges else None
+
+
+def _has_come_back(observations: Sequence[Observation], run: Sequence[Observation]) -> bool:
+    """Returns whether the newest window of a run is nearer to how it was before than to the run.
+
+    Judged by the column that moved most in the run, on its mean rank among the values of the reference: from
+    that of the windows whose columns had not drifted, or from the middle.
+    """
+    *moved, newest = run
+    usual = [item.levels for item in observations if item.data != "drift"]
+    best, came_back = 0.0, False
+    for name in {name for item in moved for name in item.levels if name != SCORE}:
+        centre = fmean([levels[name] for levels in usual if name in levels] or [0.5])
+        shift = fmean(item.levels[name] for item in moved if name in item.levels) - centre
+        if abs(shift) > best:
+            level = newest.levels.get(name)
+            best, came_back = abs(shift), level is not None and (level - centre) / shift < 0.5
+    return came_back
 
 
 def has_outlasted(observations: Sequence[Observation], window: str, settled: timedelta) -> bool:
@@ -73,29 +100,80 @@ def has_outlasted(observations: Sequence[Observation], window: str, settled: tim
     return edges[0] >= change and edges[1] - change >= settled
 
 
-def find_learned_start(window: str | None, recalibrated: bool) -> datetime | None:
+def has_grown(
+    observations: Sequence[Observation], learned: str, until: datetime, reference: timedelta
+) -> bool:
+    """Returns whether there are twice the rows by now that the champion learned, of the world it learned.
+
+    A champion that learned a change alone learned few rows. From the first of them on, time has become twice
+    as long, or a whole reference; and in no window of the champion columns have drifted.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        Of the champion.
+    learned : str
+        Key of the window that its detector learned; "all" where that is not known.
+    until : datetime
+        Aware; where a new reference would end.
+    reference : timedelta
+        ``windows.reference``.
+    """
+    edges = parse_window_key(learned)
+    if edges is None or edges[1] - edges[0] >= reference:
+        return False
+    if any(item.data == "drift" for item in observations):
+        return False
+    return until - edges[0] >= min(2 * (edges[1] - edges[0]), reference)
+
+
+def learned_more(
+    observations: Sequence[Observation], learned: str, window: str, reference: timedelta
+) -> bool:
+    """Returns whether a challenger learned `window` because the champion's own rows have grown to it.
+
+    See :func:`has_grown`; `window` is the key of the challenger's reference.
+    """
+    before, after = parse_window_key(learned), parse_window_key(window)
+    if before is None or after is None or not has_grown(observations, learned, after[1], reference):
+        return False
+    return after[0] <= max(before[0], after[1] - reference)
+
+
+def find_learned_start(learned: str) -> datetime | None:
     """Returns where the rows begin that the champion's detector learned; None where that is not known.
 
     A champion that learned from the changed data alone is followed by none that learns what was before.
 
     Parameters
     ----------
-    window : str or None
-        Key of the window of its training.
-    recalibrated : bool
-        Whether that training set its p-values alone.
+    learned : str
+        Key of the window that it learned; "all" where that is not known.
     """
-    edges = parse_window_key(window or "")
-    return edges[0] if edges and not recalibrated else None
+    edges = parse_window_key(learned)
+    return edges[0] if edges else None
 
 
 def find_cause(
-    observations: Sequence[Observation], settings: Degradation, withdrawn: Sequence[str] = ()
+    observations: Sequence[Observation],
+    settings: Degradation,
+    withdrawn: Sequence[str] = (),
+    grown: bool = False,
 ) -> str:
-    """Returns the problem of the newest window, as :mod:`pynomaly.judging.drift.retraining` names causes.
+    """Returns why to train, as :mod:`pynomaly.judging.drift.retraining` names causes.
 
-    `withdrawn` are promises of the champion that no longer hold.
+    `withdrawn` are promises of the champion that no longer hold. Where its rows have `grown`
+    (:func:`has_grown`), that is the cause, unless performance dropped or columns drifted: more rows mend
+    thresholds and scores, too.
     """
+    cause = _find_problem(observations, settings, withdrawn)
+    return "growth" if grown and cause not in ("performance", "data_drift") else cause
+
+
+def _find_problem(
+    observations: Sequence[Observation], settings: Degradation, withdrawn: Sequence[str]
+) -> str:
+    """Return the problem of the newest window, "schedule" without one."""
     run, thresholds = find_bad_run(observations), judge_thresholds(observations, withdrawn, settings)
     if not run:
         return "thresholds" if thresholds.state == "intact" else "schedule"

@@ -6,7 +6,7 @@ Rows never leave the process: what other processes may need is written down as a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from types import TracebackType
@@ -17,6 +17,8 @@ from pynomaly.config import Pipeline
 from pynomaly.data.sources import WindowReader
 from pynomaly.data.sources.checked_window import CheckedWindow, read_checked_window
 from pynomaly.data.window import Window
+from pynomaly.judging.alerts.alert import Carrier
+from pynomaly.judging.alerts.grouping import RowName
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import ModelRef, Registry
@@ -39,6 +41,7 @@ class WindowRun:
         self._reader = WindowReader(pipeline.data)
         self._bundles: dict[tuple[int, str], Bundle] = {}
         self._alert_rows: dict[tuple[str, str], pd.DataFrame] = {}
+        self._carriers: dict[str, Mapping[RowName, tuple[Carrier, ...]]] = {}
 
     def __enter__(self) -> WindowRun:
         return self
@@ -92,6 +95,14 @@ class WindowRun:
     def take_alert_rows(self, window: str, data_hash: str) -> pd.DataFrame | None:
         """Return the kept rows and forget them; None if this run did not score exactly this window."""
         return self._alert_rows.pop((window, data_hash), None)
+
+    def keep_carriers(self, window: str, carriers: Mapping[RowName, tuple[Carrier, ...]]) -> None:
+        """Keep the columns that carry rows of a window, so that these rows are not explained again."""
+        self._carriers[window] = carriers
+
+    def take_carriers(self, window: str) -> Mapping[RowName, tuple[Carrier, ...]]:
+        """Return the kept carriers of a window by the name of the row, and forget them."""
+        return self._carriers.pop(window, {})
 
 
 @contextmanager

@@ -37,6 +37,9 @@ def test_what_is_written_is_read_back_and_found(root):
     assert (root / "c.txt").read() == b""
     assert (root / "a" / "b.txt").sha256() == hashlib.sha256(b"two").hexdigest()
     assert list(root.list_addresses()) == [str(root / "a" / "b.txt"), str(root / "c.txt")]
+    assert list(root.list_names()) == ["c.txt"]
+    assert list((root / "a").list_names("b")) == ["b.txt"]
+    assert list((root / "a").list_names("c")) == list((root / "none").list_names()) == []
     with (root / "a" / "b.txt").open_local() as file:
         assert file.read_bytes() == b"two"
     (root / "c.txt").delete()

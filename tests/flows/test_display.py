@@ -509,11 +509,15 @@ RESULTS: dict[str, dict[str, Any]] = {
             {
                 "target": PIPELINE,
                 "event": "quality_block",
+                "severity": "critical",
                 "title": SENTENCE,
                 "age_s": 123_456,
                 "attempts": 12,
                 "error": SENTENCE,
+                "due": due,
+                "why": "quiet hours",
             }
+            for due in (None, "2026-01-19T22:00:00+00:00")
         ]
     },
     "show_draft": {

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 
-from pynomaly.judging.alerts.alert import ALERT_SEVERITIES, Alert, build_alert
+from pynomaly.config import SEVERITIES
+from pynomaly.judging.alerts.alert import Alert, build_alert
 from pynomaly.records.ledger import AlertEvent, AlertFilter, AlertPlace, Ledger
 from tests.alerts import START, build_events, build_sighting
 
@@ -120,7 +121,7 @@ def test_a_list_is_filtered_and_paged_as_a_loop_would(
     right.sort(key=lambda item: (item.pipeline, item.alert))
     right.sort(key=lambda item: item.last, reverse=True)
     if order == "severity":
-        right.sort(key=lambda item: ALERT_SEVERITIES.index(item.severity))
+        right.sort(key=lambda item: SEVERITIES.index(item.severity))
     assert [alert for _, alert in states.list_alerts(chosen, order)] == right
     paged: list[Alert] = []
     place: AlertPlace | None = None
@@ -169,7 +170,7 @@ def test_a_ledger_of_before_gets_the_states_of_its_alerts(address: str) -> None:
         for table in ("alert_states", "access_tokens", "answered_requests"):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("DROP INDEX ix_decisions_kind"))
-        connection.execute(text("UPDATE ledger_version SET version_num = '0007'"))
+        connection.execute(text("UPDATE ledger_version SET version_num = '0010'"))
     engine.dispose()
     with Ledger.open(address) as ledger:
         assert ledger.alert_states.find_alert("p", "a1") == before

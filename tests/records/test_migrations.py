@@ -89,6 +89,7 @@ def test_a_ledger_from_before_migrations_is_taken_over(address):
             "alert_states",
             "access_tokens",
             "answered_requests",
+            "followed_alerts",
         ):
             connection.execute(text(f"DROP TABLE {newer}"))
         connection.execute(text("DROP INDEX ix_decisions_kind"))

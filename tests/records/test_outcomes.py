@@ -24,7 +24,7 @@ from pynomaly.judging.drift.retraining import Remedy
 from pynomaly.judging.retention import OUTCOMES_WITHOUT_FINDING
 from pynomaly.records.ledger import DECISION_KINDS, DECISION_OUTCOMES, Decision, Ledger, decision_evidence
 from pynomaly.records.ledger.evidence_base import DecisionEvidence
-from pynomaly.steps.notify import classify_decision
+from pynomaly.steps.notices.send import classify_decision
 from pynomaly.steps.reporting.timeline import describe_decision
 
 ROOT = Path(__file__).parents[2]
@@ -58,16 +58,16 @@ RULES = ("promotion_rules.py", "past_incidents.py", "verdict.py", "bake_verdict.
 """Modules of judging whose results become outcomes."""
 
 READERS = {
-    "account": "steps/notify.py",
+    "account": "steps/notices/send.py",
     "bake": "steps/promotion/bake.py",
     "degradation": "steps/reporting/overview.py",
-    "drill": "steps/notify.py",
+    "drill": "steps/notices/send.py",
     "expired": "steps/champion.py",
     "pending": "steps/champion.py",
     "policy": "steps/reporting/reports.py",
     "promote": "steps/reporting/overview.py",
     "prune": "steps/operations/prune.py",
-    "quality": "steps/notify.py",
+    "quality": "steps/notices/send.py",
     "refuse": "steps/rejections.py",
     "register": "steps/reporting/reports.py",
     "reject": "steps/rejections.py",

@@ -91,3 +91,27 @@ def test_a_batch_that_cannot_be_recorded_leaves_nothing(log: StreamLog) -> None:
         log.record_batch("machines", [StreamEntry("w", 2, 1, b"rows")], [], [position], {"t/0": None})
     assert log.list_open_windows("machines") == ()
     assert log.read_positions("machines") == {}
+
+
+def test_what_waits_in_a_part_is_noted_beside_its_position(log: StreamLog) -> None:
+    record(log, 1, None)
+    log.note_lag("machines", {"t/0": 41, "t/1": 7})
+    assert {part: item.lag for part, item in log.read_positions("machines").items()} == {"t/0": 41}
+    record(log, 2, 1)
+    position = log.read_positions("machines")["t/0"]
+    assert (position.offset, position.lag) == (2, 41)
+    assert position.measured is not None
+
+
+def test_dead_letters_are_removed_by_the_day(address: str) -> None:
+    with Ledger.open(address) as ledger:
+        record(ledger.stream, 1, None, make_letter(1), make_letter(2))
+        (day,) = ledger.retention.list_letter_days("machines")
+        assert day.size == 6
+        assert day.day == f"{day.at:%Y-%m-%d}"
+        ledger.retention.drop_letters("machines", "2001-01-01")
+        ledger.retention.drop_letters("others", day.day)
+        assert len(ledger.stream.list_letters("machines")) == 2
+        ledger.retention.drop_letters("machines", day.day)
+        assert ledger.retention.list_letter_days("machines") == ()
+        assert ledger.stream.list_letters("machines") == ()

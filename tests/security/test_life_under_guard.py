@@ -43,6 +43,8 @@ SECRETS = {
     "password of a web hook that is lost": "Zq6LostHookPassword",
     "address of no kind": "Zq7OddAddress",
     "password for MLflow": "Zq8TrackingPassword",
+    "key of PagerDuty": "Zq9IntegrationKey",
+    "token of a chat that is lost": "Zq10SlackToken",
 }
 
 
@@ -82,7 +84,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         for name, value in s3.environment.items():
             patch.setenv(name, value)
         ledger, source = create_database(postgres), create_database(postgres)
-        written(folder, source, ledger, "s3://pynomaly/life")
+        written(folder, source, ledger, "s3://pynomaly/life", f"http://{hook}")
         lost = f"postgresql+psycopg://me:{SECRETS['password of a source that is lost']}@127.0.0.1:1/plant"
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
@@ -97,6 +99,8 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
             "CHAT": f"json://me:{SECRETS['password of a web hook']}@{hook}/{SECRETS['token of a web hook']}",
             "LOST_CHAT": f"json://me:{SECRETS['password of a web hook that is lost']}@127.0.0.1:1/",
             "ODD_CHAT": f"chat://{SECRETS['address of no kind']}",
+            "DUTY_KEY": SECRETS["key of PagerDuty"],
+            "LOST_HOOK": f"http://127.0.0.1:1/services/{SECRETS['token of a chat that is lost']}",
         }
         done = subprocess.run(
             [sys.executable, "-m", "tests.security.life", str(folder)],
@@ -120,14 +124,18 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         yield Life(answers, texts, messages, lines, secrets)
 
 
-def written(folder: Path, source: str, ledger: str, bucket: str) -> None:
+def written(folder: Path, source: str, ledger: str, bucket: str, duty: str) -> None:
     """Two pipelines over a table of the database; the second one's database is not there."""
     engine = create_engine(source)
     make_machines(28).to_sql("readings", engine, index=False)
     engine.dispose()
     make_machines(2, start="2026-03-02", seed=5).to_csv(folder / "fresh.csv", index=False)
     query = "select * from readings where time >= :start and time < :end"
-    targets = [{"name": name, "url_env": name.upper()} for name in ("chat", "lost_chat", "odd_chat")]
+    targets: list[dict[str, str]] = [
+        *({"name": name, "url_env": name.upper()} for name in ("chat", "lost_chat", "odd_chat")),
+        {"name": "duty", "kind": "pagerduty", "url_env": "DUTY_KEY", "address": duty},
+        {"name": "lost_hook", "kind": "slack", "url_env": "LOST_HOOK"},
+    ]
     for name, connection in (("machines", "PLANT_DB"), ("lost", "LOST_DB")):
         settings = make_small_settings(
             data={"source": "sql", "path": None, "connection": connection, "query": query},
@@ -176,9 +184,10 @@ def test_the_life_was_lived(life: Life) -> None:
     codes = {name: answer.splitlines()[0] for name, answer in life.output_of.items()}
     assert len(codes) == len(COMMANDS)
     failed = {name for name, code in codes.items() if code != "0"}
-    # Two targets out of reach, and what cannot succeed.
-    assert failed == {f"{name}.txt" for name in ("10-notify", "13-doctor", "14-train", "15-status")}
-    assert life.messages
+    # A target of no kind, two out of reach, and what cannot succeed.
+    places = ("00-doctor", "10-notify", "13-doctor", "14-train", "15-status")
+    assert failed == {f"{name}.txt" for name in places}
+    assert [item for item in life.messages if item.get("routing_key") == SECRETS["key of PagerDuty"]]
     bucket = "s3://pynomaly/life"
     for where in ("home/prefect", "home/mlflow", f"{bucket}/mlflow", "table ", "said/"):
         places = [name for name, held in life.texts.items() if name.startswith(where) and b"machines" in held]
@@ -199,6 +208,8 @@ def test_a_secret_is_found_nowhere(life: Life, secret: str) -> None:
 def test_what_failed_for_a_secret_s_place_says_so_without_it(life: Life) -> None:
     assert "LOST_DB" in life.output_of["14-train.txt"]
     assert "lost_chat" in life.output_of["10-notify.txt"]
+    assert "lost_hook" in life.output_of["10-notify.txt"]
+    assert "target odd_chat" in life.output_of["00-doctor.txt"]
 
 
 def test_the_guard_notes_and_stops_what_leaves_the_machine(tmp_path: Path) -> None:

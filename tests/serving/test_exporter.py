@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pynomaly.config import Pipeline
 from pynomaly.errors import ConfigError
 from pynomaly.judging.drift.degradation import STATES
-from pynomaly.records.ledger import Decision, Ledger, QueuedNotice
+from pynomaly.records.ledger import Decision, Ledger, QueuedNotice, StreamPosition
 from pynomaly.serving import exporter
 from pynomaly.serving.exporter import METRIC_PREFIX, MetricCatalogue, PipelineCollector, serve_metrics
 from pynomaly.steps.alerting.raise_alerts import raise_alerts
@@ -51,6 +51,16 @@ def of(samples: dict[Any, float], name: str, **labels: str) -> float | None:
     return samples.get((name, tuple(sorted({"pipeline": "machines", **labels}.items()))))
 
 
+def test_what_waits_in_a_stream_is_known_while_a_worker_asks(pipeline: Make) -> None:
+    streamed, now = pipeline(), datetime.now(UTC)
+    with Ledger.open(streamed.ledger_url) as ledger:
+        ledger.stream.record_batch("machines", [], [], [StreamPosition("t/0", 5, now)], {"t/0": None})
+        ledger.stream.note_lag("machines", {"t/0": 12})
+    assert of(read(exposition([streamed])), "stream_lag_messages", part="t/0") == 12.0
+    later = measure_pipeline(streamed, now + timedelta(minutes=6))
+    assert "stream_lag_messages" not in {item.name for item in later}
+
+
 def test_a_pipeline_before_its_first_training_has_nothing_but_zeros(pipeline: Make) -> None:
     samples = read(exposition([pipeline()]))
     assert of(samples, "up") == 1.0
@@ -77,7 +87,7 @@ def test_what_is_on_record_is_what_is_told(pipeline: Make) -> None:
         ledger.record_decision(
             Decision("p1", "machines", "pending", "machines v2", "waits", ("why",), waits, MOMENT)
         )
-        ledger.outbox.add_message(QueuedNotice("m1", "people", "machines", "verdict", "title", "body", now))
+        ledger.outbox.add_messages(QueuedNotice("m1", "people", "machines", "verdict", "title", "body", now))
         with ledger.hold_lease("score:machines:w"), ledger.hold_lease("score:others:w"):
             samples = read(exposition([settings]))
     assert decision.at is not None
@@ -151,7 +161,7 @@ def test_numbers_are_kept_for_a_while_and_then_read_again(pipeline: Make) -> Non
 
     assert messages() == 0.0
     with Ledger.open(settings.ledger_url) as ledger:
-        ledger.outbox.add_message(
+        ledger.outbox.add_messages(
             QueuedNotice("m", "people", "machines", "verdict", "t", "b", datetime.now(UTC))
         )
     now[0] = 9.9

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
+from pynomaly.config import SEVERITIES
 from pynomaly.console.actions import Answer, answer_alert, answer_alerts
 from pynomaly.console.api.alerts import AlertWish
 from pynomaly.console.api.routing import AskedBy
@@ -23,7 +24,6 @@ from pynomaly.console.queries.alerts import count_alerts, find_newest_time, list
 from pynomaly.console.schemas import AlertDetail, Answered
 from pynomaly.console.wishes import Acknowledge, AlertName, Assign, BulkAnswer, Comment, Mute, Resolve
 from pynomaly.errors import ConfigError, PynomalyError
-from pynomaly.judging.alerts.alert import ALERT_SEVERITIES
 from pynomaly.records.ledger import AlertFilter
 from pynomaly.steps.alerting.resolve_alerts import find_alert
 
@@ -183,7 +183,7 @@ def _render_alerts(
         return render_page("alert_lines", asked, page=page, link=link)
     cache, key = asked.console.cache, (tuple(item.name for item in chosen), wish.filter)
     counts = cache.read(("counts", key), lambda: count_alerts(asked.pipelines, chosen, wish.filter))
-    by_severity = {level: sum(item.get(level, 0) for item in counts.values()) for level in ALERT_SEVERITIES}
+    by_severity = {level: sum(item.get(level, 0) for item in counts.values()) for level in SEVERITIES}
     lanes = cache.read(("lanes", key), lambda: _build_lanes(asked, chosen, wish.filter, link))
     return render_page(
         "alert_results" if part == "results" else "alerts",
@@ -194,7 +194,7 @@ def _render_alerts(
         state=state,
         order=order,
         names=[item.name for item in asked.choose()],
-        severities=ALERT_SEVERITIES,
+        severities=SEVERITIES,
         by_severity=by_severity,
         narrowed=bool(kept),
         link=link,
@@ -210,13 +210,13 @@ def _read_order(values: dict[str, str]) -> Literal["severity", "newest"]:
 
 def _read_wish(values: dict[str, str], states: tuple[str, ...]) -> AlertWish:
     severity = values.get("severity", "")
-    if severity and severity not in ALERT_SEVERITIES:
-        raise ConfigError(f"no severity {severity[:40]!r}; one of {', '.join(ALERT_SEVERITIES)}")
+    if severity and severity not in SEVERITIES:
+        raise ConfigError(f"no severity {severity[:40]!r}; one of {', '.join(SEVERITIES)}")
     texts = {name: values.get(name, "")[:200] for name in ("entity", "cause", "assignee", "words")}
     return AlertWish(
         pipeline=[values["pipeline"]] if "pipeline" in values else [],
         state=list(states),  # type: ignore[arg-type]  # each is one
-        severity=[severity] if severity else [],  # type: ignore[list-item]  # checked above
+        severity=[severity] if severity else [],
         since=_read_time(values, "since"),
         until=_read_time(values, "until"),
         quiet=values.get("quiet") == "true",

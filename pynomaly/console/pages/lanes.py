@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from pynomaly.config import SEVERITIES
 from pynomaly.console.schemas import Lane
-from pynomaly.judging.alerts.alert import ALERT_SEVERITIES
 
 __all__ = ["draw_lanes", "find_first_bin"]
 
@@ -73,8 +73,8 @@ def _build_cell(
     total = sum(counts.values())
     if not total:
         return {"total": 0}
-    severity = next(level for level in ALERT_SEVERITIES if level in counts)
-    parts = ", ".join(f"{counts[level]} {level}" for level in ALERT_SEVERITIES if level in counts)
+    severity = next(level for level in SEVERITIES if level in counts)
+    parts = ", ".join(f"{counts[level]} {level}" for level in SEVERITIES if level in counts)
     end = start + step
     return {
         "total": total,

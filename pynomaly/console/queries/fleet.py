@@ -8,10 +8,9 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from pynomaly.config import Pipeline
+from pynomaly.config import SEVERITIES, Pipeline
 from pynomaly.console.pipelines import Pipelines
 from pynomaly.console.schemas import FleetPipeline, Gravity
-from pynomaly.judging.alerts.alert import ALERT_SEVERITIES
 from pynomaly.judging.silence import judge_silence
 from pynomaly.records.ledger import AlertFilter, Decision, Ledger, Partition
 from pynomaly.records.ledger.decision_evidence import PendingEvidence
@@ -118,7 +117,7 @@ def _describe_pipeline(
         state=state or None,
         champion=change.version if change else None,
         since=change.at if change else None,
-        open_alerts={severity: alerts.get(severity, 0) for severity in ALERT_SEVERITIES},
+        open_alerts={severity: alerts.get(severity, 0) for severity in SEVERITIES},
         pending=tuple(PendingEvidence.of(item).version for item in pending),
         window=newest.window if newest else None,
         window_end=newest.end if newest else None,

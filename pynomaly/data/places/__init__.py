@@ -8,8 +8,8 @@ holds a secret.
 A write appears whole or not at all. Failures are the builtin ``OSError`` and its subclasses; callers add
 what they were doing.
 
-Called by `sources`, `streams`, `steps.monitoring`, `steps.operations`, `records.store` and `records.sinks`.
-May import the wings below `data`.
+Called by `sources`, `streams`, `steps.monitoring`, `steps.operations`, `records.store`, `records.sinks` and
+`records.notices`. May import the wings below `data`.
 """
 
 from __future__ import annotations

@@ -63,13 +63,27 @@ class Bucket(Place):
 
     def list_files(self) -> Iterator[ListedFile]:
         """Yield all objects below this key, over all pages."""
-        prefix = f"{self.key}/" if self.key else ""
+        for item in self._list_objects(self._prefix):
+            yield ListedFile(f"s3://{self.bucket}/{item['Key']}", item["Size"], item["LastModified"])
+
+    def list_names(self, prefix: str = "") -> Iterator[str]:
+        """Yield the names, sorted, of the objects directly below this key that begin with `prefix`."""
+        for item in self._list_objects(f"{self._prefix}{prefix}", Delimiter="/"):
+            name = item["Key"][len(self._prefix) :]
+            if name and not name.startswith("."):
+                yield name
+
+    @property
+    def _prefix(self) -> str:
+        return f"{self.key}/" if self.key else ""
+
+    def _list_objects(self, prefix: str, **options: str) -> Iterator[dict[str, Any]]:
+        """Yield what the store says of each object whose key begins so, over all pages."""
         with self._translate_errors():
             for page in self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=prefix
+                Bucket=self.bucket, Prefix=prefix, **options
             ):
-                for item in page.get("Contents", ()):
-                    yield ListedFile(f"s3://{self.bucket}/{item['Key']}", item["Size"], item["LastModified"])
+                yield from page.get("Contents", ())
 
     def delete(self) -> None:
         """Delete the object."""

@@ -65,6 +65,15 @@ class Folder(Place):
                     status = path.stat()
                     yield ListedFile(str(path), status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
+    def list_names(self, prefix: str = "") -> Iterator[str]:
+        """Yield the names, sorted, of the files directly in it that begin with `prefix`."""
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.path) as entries:
+            yield from sorted(
+                entry.name
+                for entry in entries
+                if entry.name.startswith(prefix) and not entry.name.startswith(".") and entry.is_file()
+            )
+
     def delete(self) -> None:
         """Remove the file."""
         self.path.unlink(missing_ok=True)

@@ -58,6 +58,13 @@ class Place(ABC):
             yield entry.address
 
     @abstractmethod
+    def list_names(self, prefix: str = "") -> Iterator[str]:
+        """Yield the names, sorted, of the files directly in it that begin with `prefix`; no file is opened.
+
+        Drafts and hidden files are left out. A folder that does not exist has none.
+        """
+
+    @abstractmethod
     def delete(self) -> None:
         """Remove the file; do nothing if it does not exist."""
 

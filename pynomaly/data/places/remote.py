@@ -58,6 +58,11 @@ class Remote(Place):
             aware = written if written.tzinfo else written.replace(tzinfo=UTC)
             yield ListedFile(str(self._files.unstrip_protocol(path)), int(details.get("size") or 0), aware)
 
+    def list_names(self, prefix: str = "") -> Iterator[str]:
+        """Yield the names, sorted, of the files directly in it that begin with `prefix`."""
+        names = (str(path).rpartition("/")[2] for path in self._files.find(self._path, maxdepth=1))
+        yield from sorted(name for name in names if name.startswith(prefix) and not name.startswith("."))
+
     def open_arrow(self) -> tuple[Any, str]:
         """Return the fsspec file system, wrapped for pyarrow, and the path."""
         from pyarrow.fs import FSSpecHandler, PyFileSystem

@@ -193,6 +193,8 @@ def _read_iso_text(
     times = pd.to_datetime(text.where(has_offset), format="ISO8601", utc=True, errors="coerce").dt.as_unit(
         "us"
     )
+    if times.notna().all():
+        return times
     local = pd.to_datetime(text.where(~has_offset), format="ISO8601", errors="coerce", utc=True)
     local = local.dt.tz_localize(None).dt.as_unit("us")
     unread = times.isna() & local.isna() & (text != "")

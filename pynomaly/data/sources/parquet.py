@@ -5,7 +5,7 @@ Files of one folder may differ in columns and number types; the wider type wins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,7 +27,7 @@ def read_rows(
     path: str,
     columns: list[str] | None,
     window: Window | None = None,
-    keep: Callable[[str], bool] | None = None,
+    names: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Read a file or every ``*.parquet`` under a folder or address, in order of their paths.
 
@@ -41,8 +41,8 @@ def read_rows(
     window : Window, optional
         Row groups and rows outside it are skipped if the time column holds times with an offset and no
         missing cell. Else rows outside are returned too, and the caller drops them.
-    keep : callable, optional
-        The path of a file of a folder to whether it is read.
+    names : sequence of str, optional
+        The files to read that lie directly in a folder, in this order; nothing is listed then.
 
     Returns
     -------
@@ -56,27 +56,28 @@ def read_rows(
     ColumnError
         If a name is duplicated or not printable, or one of `columns` does not exist.
     """
-    with open_dataset(path, data.limits, keep) as dataset:
-        names = dataset.schema.names
+    with open_dataset(path, data.limits, names) as dataset:
+        present = dataset.schema.names
         for name in columns or []:
-            if name not in names:
-                raise ColumnError(f"{path}: no column {name!r}; {list_allowed(name, names)}")
+            if name not in present:
+                raise ColumnError(f"{path}: no column {name!r}; {list_allowed(name, present)}")
         window_filter = build_window_filter(dataset, data, window)
         # A file of a few kilobytes can declare a billion rows.
-        bounded.check_size(dataset.count_rows(filter=window_filter), len(columns or names), path, data.limits)
+        width = len(columns or present)
+        bounded.check_size(dataset.count_rows(filter=window_filter), width, path, data.limits)
         table = dataset.to_table(columns=columns, filter=window_filter)
         if table.num_rows == 0 and window is not None:
-            bounded.check_size(dataset.count_rows(), len(columns or names), path, data.limits)
+            bounded.check_size(dataset.count_rows(), width, path, data.limits)
             table = dataset.to_table(columns=columns)  # the caller's error names the range of the source
     if table.num_rows == 0:
-        raise SourceError(f"{path} has columns {names} but no rows")
+        raise SourceError(f"{path} has columns {present} but no rows")
     # A named index was saved as a column and stays one; pandas' metadata would make it an index again.
     frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     return frame
 
 
 @contextmanager
-def open_dataset(path: str, limits: Limits, keep: Callable[[str], bool] | None = None) -> Iterator[Any]:
+def open_dataset(path: str, limits: Limits, files: Sequence[str] | None = None) -> Iterator[Any]:
     """Yield the pyarrow dataset at `path`; pyarrow's errors inside the ``with`` become a SourceError.
 
     Raises
@@ -88,7 +89,7 @@ def open_dataset(path: str, limits: Limits, keep: Callable[[str], bool] | None =
 
     source = resolve_place(path) if is_address(path) else resolve_place(require_path(path, folder=True))
     try:
-        dataset = _build_dataset(source, keep)
+        dataset = _build_dataset(source, files)
         names = dataset.schema.names
         bounded.check_names(names, source, limits)
         if duplicates := sorted({name for name in names if names.count(name) > 1}):
@@ -122,7 +123,7 @@ def build_window_filter(dataset: Any, data: Data, window: Window | None) -> Any:
     return (column >= start) & (column < end)
 
 
-def _build_dataset(source: Place, keep: Callable[[str], bool] | None) -> Any:
+def _build_dataset(source: Place, names: Sequence[str] | None) -> Any:
     import pyarrow as pa
     import pyarrow.dataset as pads
     from pyarrow.fs import FileSelector, FileType
@@ -134,13 +135,12 @@ def _build_dataset(source: Place, keep: Callable[[str], bool] | None) -> Any:
     if kind != FileType.Directory:
         raise SourceError(f"nothing lies at {source}")
     hidden = (".", "_")
-    file_paths = sorted(
+    file_paths = [f"{path}/{name}" for name in names or ()] or sorted(
         item.path
         for item in files.get_file_info(FileSelector(path, recursive=True))
         if item.type == FileType.File
         and item.path.endswith(".parquet")
         and not any(part.startswith(hidden) for part in item.path[len(path) :].split("/"))
-        and (keep is None or keep(item.path))
     )
     if not file_paths:
         raise SourceError(f"no *.parquet file under {source}")

@@ -21,12 +21,16 @@ __all__ = ["SOURCE", "find_span", "list_kept_windows", "name_window", "read_rows
 
 def list_kept_windows(path: str) -> tuple[Window, ...]:
     """Return the windows whose rows are kept under `path`, oldest first."""
-    try:
-        addresses = tuple(resolve_place(path).list_addresses())
-    except FileNotFoundError:
-        return ()
-    keys = {name_window(address) for address in addresses}
-    return tuple(sorted(window for key in keys if (window := Window.of_key(key)) is not None))
+    return tuple(sorted(_list_files_by_window(path)))
+
+
+def _list_files_by_window(path: str) -> dict[Window, list[str]]:
+    """Return the names of the files of each kept window, in the order of their rows."""
+    files: dict[Window, list[str]] = {}
+    for name in resolve_place(path).list_names():
+        if (window := Window.of_key(name_window(name))) is not None:
+            files.setdefault(window, []).append(name)
+    return files
 
 
 def read_rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
@@ -37,15 +41,15 @@ def read_rows(data: Data, path: str, columns: list[str] | None, window: Window |
     SourceError
         If nothing is kept yet, or not of this time.
     """
-    kept = list_kept_windows(path)
+    kept = _list_files_by_window(path)
     if not kept:
         raise SourceError(
             f"{path} keeps no rows of a stream yet; `pynomaly stream` keeps those of a window when it closes"
         )
-    wanted = {item.key for item in kept if window is None or _overlap(item, window)}
-    if not wanted:
-        wanted = {kept[-1].key}  # the caller's error names the range
-    return parquet.read_rows(data, path, columns, None, lambda file: name_window(file) in wanted)
+    wanted = [item for item in kept if window is None or _overlap(item, window)]
+    wanted = wanted or [max(kept)]  # the caller's error names the range
+    names = [name for item in wanted for name in kept[item]]
+    return parquet.read_rows(data, path, columns, names=sorted(names))
 
 
 def find_span(data: Data) -> Window | None:
@@ -68,8 +72,7 @@ def _overlap(first: Window, second: Window) -> bool:
 
 def name_window(file: str) -> str:
     """Return the key of the window that a file is named by; "" for a file of another kind."""
-    name = file.rsplit("/", 1)[-1]
-    return name.split(".", 1)[0] if name.endswith(".parquet") else ""
+    return file.split(".", 1)[0] if file.endswith(".parquet") else ""
 
 
 SOURCE = SourceKind(read_rows, find_span=find_span, is_shaped=True)

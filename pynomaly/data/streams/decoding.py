@@ -131,8 +131,8 @@ class MessageDecoder:
             self.columns = StreamColumns.of_records(rows, self._data)
         columns = self.columns or StreamColumns({})
         cells = {name: [record.get(name) for record in records] for name in columns.kinds}
-        for name, column in self._build_columns(cells, columns, reasons).items():
-            frame[name] = column
+        parts = {str(name): frame[name] for name in frame} | self._build_columns(cells, columns, reasons)
+        frame = pd.DataFrame(parts, index=frame.index)
         known = {*columns.kinds, *self._roles}
         left_out: Counter[str] = Counter()
         if strangers := set().union(*records) - known:

@@ -100,11 +100,8 @@ class KeptRows:
 
     def list_parts(self, window: Window) -> tuple[str, ...]:
         """Return the names of the parts of a window, in the order in which their rows came."""
-        try:
-            addresses = [item.rsplit("/", 1)[-1] for item in self._root.list_addresses()]
-        except FileNotFoundError:
-            return ()
-        return tuple(sorted(name for name in addresses if name_window(name) == window.key))
+        names = self._root.list_names(window.key)
+        return tuple(name for name in names if name_window(name) == window.key)
 
     def read_window(self, window: Window) -> KeptPart | None:
         """Return all rows of a window; None if no part of it is written yet.
@@ -127,7 +124,7 @@ class KeptRows:
 
     def read_entries(self, window: Window) -> frozenset[int]:
         """Return the entries of this log that the newest part of a window holds."""
-        names = [name for name in self.list_parts(window) if name.startswith(self._name_part(window))]
+        names = [name for name in self._root.list_names(self._name_part(window)) if name_window(name)]
         return frozenset(self._read_part(names[-1]).entries) if names else frozenset()
 
     def _read_part(self, name: str, columns: list[str] | None = None) -> KeptPart:
@@ -196,7 +193,8 @@ class KeptRows:
     def drop_doubles(self, window: Window) -> int:
         """Leave of the rows of one entity and time the first that came; return how many went.
 
-        Costs the times and entities of the window. Without a column of entities nothing is a double.
+        Costs the times and entities of the window, or nothing where it has one part, which holds none twice.
+        Without a column of entities nothing is a double.
 
         Raises
         ------
@@ -205,9 +203,9 @@ class KeptRows:
         """
         names = self.list_parts(window) if self._data.id else ()
         keys = [str(self._data.time), str(self._data.id)]
-        parts = [self._read_part(name, keys).frame.assign(part=name) for name in names]
-        if not parts:
+        if len(names) < 2:
             return 0
+        parts = [self._read_part(name, keys).frame.assign(part=name) for name in names]
         table = pd.concat(parts, ignore_index=True)
         table["double"] = table.duplicated(keys)
         for name in table.loc[table["double"], "part"].unique():

@@ -18,6 +18,7 @@ import numpy.typing as npt
 __all__ = [
     "WORK_BEFORE_COMPILING",
     "compile_loop",
+    "expect_much_work",
     "prefer_compiled",
     "sum_bin_rarity",
     "sum_place_rarity",
@@ -36,6 +37,11 @@ def prefer_compiled(work: float) -> bool:
         return True
     _work_counted[0] += work
     return _work_counted[0] >= WORK_BEFORE_COMPILING
+
+
+def expect_much_work() -> None:
+    """Let the compiled loops be used from now on, in a process that will score for long."""
+    _work_counted[0] = WORK_BEFORE_COMPILING
 
 
 @cache

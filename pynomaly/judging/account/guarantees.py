@@ -8,7 +8,7 @@ life, while all are kept. Each promise has its share; by the union bound the sha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pynomaly.config.monitoring import GuaranteeName
@@ -51,6 +51,12 @@ class Guarantee:
     bets: int
     largest: float | None
     reasons: tuple[str, ...]
+
+    def follow(self, before: Guarantee | None) -> Guarantee:
+        """Return what is entered after `before`: what was withdrawn stays so, with the bets counted on."""
+        if before is None or before.state != "withdrawn":
+            return self
+        return replace(before, bets=max(before.bets, self.bets))
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-serialisable values."""

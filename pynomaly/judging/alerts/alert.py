@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from pynomaly.config import SEVERITIES
 from pynomaly.errors import RecordError
 
 __all__ = [
-    "ALERT_SEVERITIES",
     "ENDINGS",
     "Alert",
     "Carrier",
@@ -35,9 +35,7 @@ UNUSUAL_TAIL = 0.05
 _TIMES = ("first", "last", "peak", "opened", "muted_until")
 """Fields of an alert that are times."""
 
-_BY_RARITY = {"one a year": "critical", "one a month": "high", "one a week": "medium", "one a day": "low"}
-ALERT_SEVERITIES = tuple(_BY_RARITY.values())
-"""Severities, the most severe first."""
+_BY_RARITY = dict(zip(("one a year", "one a month", "one a week", "one a day"), SEVERITIES, strict=True))
 
 
 @dataclass(frozen=True)
@@ -208,7 +206,7 @@ def assess_severity(p_value: float, rarity: str, by_p_value: str) -> tuple[str, 
         return _BY_RARITY[rarity], f"normal operation brings such a row at most {rarity}"
     if rarity == "usual":
         return "low", "normal operation brings such a row more than once a day"
-    level = by_p_value if by_p_value in ALERT_SEVERITIES else "low"
+    level = by_p_value if by_p_value in SEVERITIES else "low"
     return level, f"the p-value is {p_value:.2g}; rows a day are not known"
 
 

@@ -17,7 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["AlertGroup", "AlertRow", "confirm_rows", "group_rows", "have_same_cause", "name_alert"]
+__all__ = ["AlertGroup", "AlertRow", "RowName", "confirm_rows", "group_rows", "have_same_cause", "name_alert"]
+
+RowName = tuple[datetime, str, float, int]
+"""Time, entity, score and version of a scored row."""
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,15 @@
 
 Called by the gate and by the choice among candidates. The difference of a ranking metric is resampled in
 pairs (by whole blocks where rows depend on each other). Only ``superior`` promotes; a tie keeps the champion,
-unless its alerts are broken; what cannot be computed is ``inconclusive``, with the reason.
+unless its alerts are broken or it learned too little; what cannot be computed is ``inconclusive``, with the
+reason.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +29,9 @@ __all__ = [
     "VerdictOutcome",
     "compare_scores",
     "judge_by_alerts",
-    "judge_by_change",
     "judge_by_kind",
     "judge_by_promise",
+    "judge_by_rows",
 ]
 
 
@@ -188,12 +190,13 @@ def _is_open(verdict: Verdict, settings: config.Comparison) -> bool:
     return tie and verdict.positives >= settings.min_positives and not math.isnan(verdict.difference)
 
 
-def judge_by_change(verdict: Verdict, settings: config.Comparison) -> Verdict:
-    """Return ``superior`` where nothing decides between a champion of before a change and a newer model.
+def judge_by_rows(verdict: Verdict, settings: config.Comparison, grown: bool) -> Verdict:
+    """Return ``superior`` where nothing decides, and the challenger learned the rows that count.
 
-    A tie keeps the champion, as long as what it learned is still there. Where the columns have drifted for
-    ``retraining.settled``, it goes to the challenger that learned them as they are, unless its value is lower
-    by more than ``margin``.
+    A tie keeps the champion as long as what it learned is all there is. Where the columns have drifted for
+    ``retraining.settled``, it goes to the challenger that learned them as they are; where there are twice the
+    rows by now that the champion learned, and none drifted, to the one that learned them all. Then it is the
+    champion that has to show that it ranks better: at ``confidence``, which earlier attempts do not raise.
 
     Parameters
     ----------
@@ -201,13 +204,23 @@ def judge_by_change(verdict: Verdict, settings: config.Comparison) -> Verdict:
         By the metric and the alerts; ``inferior`` stays, and so does one on fewer anomalies than
         ``min_positives``.
     settings : Comparison
+    grown : bool
+        Whether it is for the number of rows; else for the change.
     """
-    if not _is_open(verdict, settings) or verdict.difference < -settings.margin:
+    if not _is_open(verdict, settings):
+        return verdict
+    own, asked = (NormalDist().inv_cdf((1 + level) / 2) for level in (verdict.level, settings.confidence))
+    if verdict.difference + (verdict.high - verdict.difference) * asked / own < 0:
         return verdict
     reason = (
         f"the columns have drifted from what {verdict.champion} learned, and stay so; {verdict.challenger} "
         f"learned them as they are, and nothing shows that it ranks worse"
     )
+    if grown:
+        reason = (
+            f"{verdict.champion} learned few rows; {verdict.challenger} learned those and at least as many "
+            f"since, in which no column drifted, and nothing shows that it ranks worse"
+        )
     return replace(verdict, outcome=VerdictOutcome.SUPERIOR, reasons=(reason, verdict.reasons[0]))
 
 

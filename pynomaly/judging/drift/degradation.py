@@ -19,6 +19,7 @@ __all__ = [
     "STATES",
     "DegradationVerdict",
     "Observation",
+    "ask_for_growth",
     "binomial_tail",
     "judge_degradation",
     "observe_window",
@@ -97,6 +98,17 @@ def judge_degradation(
     state: State = verdict.state if asks else "warning"
     reasons = (*verdict.reasons, *thresholds.reasons)
     return replace(verdict, state=state, action="recalibrate", reasons=reasons)
+
+
+def ask_for_growth(verdict: DegradationVerdict) -> DegradationVerdict:
+    """Return a verdict that asks for a training where the champion's rows have grown, unless it does already.
+
+    No window need be bad: a champion that learned few rows is no problem that a window shows.
+    """
+    if verdict.asks_for_training:
+        return verdict
+    reason = "there are twice the rows by now that the champion learned, and no column drifted since"
+    return replace(verdict, action="retrain", reasons=(*verdict.reasons, reason))
 
 
 def _judge_windows(observations: Sequence[Observation], settings: config.Degradation) -> DegradationVerdict:

@@ -3,8 +3,8 @@
 The only package that uses SQLAlchemy. sqlite by default, PostgreSQL by URL. Decisions are append-only (the
 database itself refuses to change them) and every write is idempotent by its key. Times are aware, in UTC.
 
-Called by `store`, `flows`, `console`, `tasks` and `steps`. May import the modules of `records` and the wings
-below `records`.
+Called by `notices`, `store`, `flows`, `console`, `tasks` and `steps`. May import the modules of `records`
+and the wings below `records`.
 """
 
 from pynomaly.records.ledger.access import Access, AccessToken, AnsweredRequest
@@ -32,6 +32,7 @@ from pynomaly.records.ledger.rows import (
 )
 from pynomaly.records.ledger.training_detail import RegistrationResult, TrainedBaseline, TrainingFacts
 from pynomaly.records.ledger.transit.deliveries import Channel, Deliveries, DeliveryState
+from pynomaly.records.ledger.transit.followed import FollowedAlert
 from pynomaly.records.ledger.transit.stream_log import (
     OpenWindow,
     StreamEntry,
@@ -63,6 +64,7 @@ __all__ = [
     "DecisionFilter",
     "Deliveries",
     "DeliveryState",
+    "FollowedAlert",
     "Heartbeat",
     "Label",
     "Lease",

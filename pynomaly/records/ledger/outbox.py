@@ -7,16 +7,21 @@ steps that notify people and that clean up. Each method is one short transaction
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
 from pynomaly.records.ledger.database import Database
-from pynomaly.records.ledger.tables import beats, leases, messages
+from pynomaly.records.ledger.tables import beats, followed_alerts, leases, messages
+from pynomaly.records.ledger.transit.followed import FollowedAlert, FollowedAlerts, write_change
 
-__all__ = ["Heartbeat", "LeaseHolder", "Outbox", "QueuedNotice"]
+__all__ = ["Action", "Heartbeat", "LeaseHolder", "Outbox", "QueuedNotice"]
+
+Action = Literal["notice", "trigger", "acknowledge", "resolve"]
+"""What a message does to the incident of its alert; a notice has none."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +33,30 @@ class QueuedNotice:
     key : str
         Identifies the message by its content: the same verdict of a repeated run is one message.
     event : str
-        One of :data:`pynomaly.config.EVENTS`.
+        One of :data:`pynomaly.config.EVENTS`, or ``update``, ``escalation``, ``digest`` or ``test``.
     attempts : int
         Number of failed tries.
     error : str
         Why the last try failed; never contains an address.
     delivered : datetime or None
         When the target accepted it.
+    severity : str
+        One of :data:`pynomaly.config.SEVERITIES`.
+    entity, alert : str
+        What it is about; "" if it is about no alert.
+    action : Action
+    link : str
+        Address of a page that shows it, or "".
+    files : tuple of str
+        Paths of pages of a report.
+    due : datetime or None
+        Before it is not sent: quiet hours, or the time of the digest.
+    collected : bool
+        Whether it is a part of the next digest, and no message by itself.
+    ended : str
+        Why it is not sent any more, or "".
+    incident : str
+        What all messages about one trouble share, from its begin to its end; "" for a message by itself.
     """
 
     key: str
@@ -47,6 +69,20 @@ class QueuedNotice:
     attempts: int = 0
     error: str = ""
     delivered: datetime | None = None
+    severity: str = "low"
+    entity: str = ""
+    alert: str = ""
+    action: Action = "notice"
+    link: str = ""
+    files: tuple[str, ...] = ()
+    due: datetime | None = None
+    collected: bool = False
+    ended: str = ""
+    incident: str = ""
+
+    def is_due(self, now: datetime) -> bool:
+        """Return whether it is to be sent at `now`."""
+        return self.due is None or self.due <= now
 
 
 @dataclass(frozen=True)
@@ -75,22 +111,76 @@ class Outbox:
 
     # Messages
 
-    def add_message(self, message: QueuedNotice) -> bool:
-        """Write a message; False if it is there already, delivered or still to be sent."""
-        statement = self._database.build_insert(messages).values(asdict(message))
+    def add_messages(
+        self, *new: QueuedNotice, follow: FollowedAlert | None = None
+    ) -> tuple[QueuedNotice, ...]:
+        """Write messages, and what they tell of an alert, in one transaction; return those that are new.
+
+        A message that is there already, delivered or still to be sent, is left as it is.
+        """
         with self._database.begin_write() as connection:
-            same_message = (messages.c.key == message.key) & (messages.c.target == message.target)
-            exists = connection.execute(select(messages.c.key).where(same_message)).first() is not None
-            connection.execute(statement.on_conflict_do_nothing(index_elements=["key", "target"]))
-        return not exists
+            if follow is not None:
+                statement = self._database.build_insert(followed_alerts).values(asdict(follow))
+                connection.execute(statement.on_conflict_do_nothing(index_elements=["pipeline", "alert"]))
+            return self._insert(connection, new)
+
+    def _insert(self, connection: Connection, new: Sequence[QueuedNotice]) -> tuple[QueuedNotice, ...]:
+        written = []
+        for message in new:
+            statement = self._database.build_insert(messages).values(asdict(message))
+            statement = statement.on_conflict_do_nothing(index_elements=["key", "target"])
+            if connection.execute(statement.returning(messages.c.key)).first() is not None:
+                written.append(message)
+        return tuple(written)
 
     def list_undelivered(self, pipeline: str) -> tuple[QueuedNotice, ...]:
-        """Return the messages that are not delivered yet, oldest first."""
-        undelivered = (messages.c.pipeline == pipeline) & messages.c.delivered.is_(None)
-        rows = self._database.read_rows(
-            select(messages).where(undelivered).order_by(messages.c.created, messages.c.key)
+        """Return the messages that are still to be delivered, oldest first."""
+        waiting = messages.c.delivered.is_(None) & (messages.c.ended == "")
+        return self._list((messages.c.pipeline == pipeline) & waiting)
+
+    def list_messages_about(self, pipeline: str, alert: str) -> tuple[QueuedNotice, ...]:
+        """Return every message about an alert, delivered, waiting or ended, oldest first."""
+        return self._list((messages.c.pipeline == pipeline) & (messages.c.alert == alert))
+
+    def _list(self, condition: ColumnElement[bool]) -> tuple[QueuedNotice, ...]:
+        query = select(messages).where(condition).order_by(messages.c.created, messages.c.key)
+        return tuple(
+            QueuedNotice(**{**row._mapping, "files": tuple(row._mapping["files"])})
+            for row in self._database.read_rows(query)
         )
-        return tuple(QueuedNotice(**row._mapping) for row in rows)
+
+    def change_alert(
+        self,
+        before: FollowedAlert,
+        after: FollowedAlert,
+        new: Sequence[QueuedNotice] = (),
+        ended: Sequence[QueuedNotice] = (),
+        reason: str = "",
+    ) -> bool:
+        """Write what became of a followed alert, the messages that tell it, and the end of older ones.
+
+        All in one transaction; nothing is written, and False returned, if another process changed it since.
+        """
+        with self._database.begin_write() as connection:
+            if not write_change(connection, before, after):
+                return False
+            self._insert(connection, new)
+            _end(connection, ended, reason)
+        return True
+
+    def collect_messages(self, digest: QueuedNotice, parts: Sequence[QueuedNotice]) -> bool:
+        """Write a digest, and end the messages that are parts of it, in one transaction.
+
+        Nothing is written, and False returned, if one of them has ended since: another process has it.
+        """
+        with self._database.begin_write() as connection:
+            point = connection.begin_nested()
+            if _end(connection, parts, f"is in {digest.key}") < len(parts):
+                point.rollback()
+                return False
+            point.commit()
+            self._insert(connection, (digest,))
+        return True
 
     def find_last_delivery(self, pipeline: str, event: str, target: str) -> datetime | None:
         """Return when the target last accepted a message of this event, or None."""
@@ -101,16 +191,23 @@ class Outbox:
         moment: datetime | None = row[0]
         return moment
 
-    def record_attempt(self, message: QueuedNotice, error: str = "") -> None:
-        """Record the result of a try: delivered, or failed with `error`."""
+    def record_attempt(self, message: QueuedNotice, error: str = "", at: datetime | None = None) -> None:
+        """Record the result of a try: delivered (`at`, by default now), or failed with `error`."""
         same_message = (messages.c.key == message.key) & (messages.c.target == message.target)
         changes = (
             {"attempts": messages.c.attempts + 1, "error": error}
             if error
-            else {"delivered": self._database.clock(), "error": ""}
+            else {"delivered": at or self._database.clock(), "error": ""}
         )
         with self._database.begin_write() as connection:
             connection.execute(update(messages).where(same_message).values(changes))
+
+    # Alerts that people were told of
+
+    @property
+    def followed(self) -> FollowedAlerts:
+        """The alerts that somebody was told of."""
+        return FollowedAlerts(self._database)
 
     # Beats
 
@@ -147,3 +244,15 @@ class Outbox:
                 delete(leases).where(same_lease & (leases.c.expires < before))
             ).rowcount
         return removed_rows == 1
+
+
+def _end(connection: Connection, ended: Sequence[QueuedNotice], reason: str) -> int:
+    """End messages that wait; returns how many did."""
+    count = 0
+    for message in ended:
+        same_message = (messages.c.key == message.key) & (messages.c.target == message.target)
+        waiting = messages.c.delivered.is_(None) & (messages.c.ended == "")
+        count += connection.execute(
+            update(messages).where(same_message & waiting).values(ended=reason)
+        ).rowcount
+    return count

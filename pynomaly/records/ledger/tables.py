@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 from pynomaly.errors import RecordError
 
 __all__ = ["beats", "decisions", "leases", "messages", "observations", "partitions", "trainings"]
-__all__ += ["access_tokens", "answered_requests"]
+__all__ += ["access_tokens", "answered_requests", "followed_alerts"]
 __all__ += ["account_entries", "alert_events", "alert_states", "audits", "deliveries", "labels"]
 __all__ += ["stream_entries", "stream_letters", "stream_positions"]
 
@@ -123,6 +136,30 @@ messages = Table(
     Column("attempts", Integer, nullable=False),
     Column("error", Text, nullable=False),
     Column("delivered", Moment),
+    Column("severity", String(16), nullable=False, server_default="low"),
+    Column("entity", Text, nullable=False, server_default=""),
+    Column("alert", String(16), nullable=False, server_default="", index=True),
+    Column("action", String(16), nullable=False, server_default="notice"),
+    Column("link", Text, nullable=False, server_default=""),
+    Column("files", JSON, nullable=False, server_default="[]"),
+    Column("due", Moment),
+    Column("collected", Boolean, nullable=False, server_default=false()),
+    Column("ended", Text, nullable=False, server_default=""),
+    Column("incident", String(300), nullable=False, server_default=""),
+)
+
+followed_alerts = Table(
+    "followed_alerts",
+    metadata,
+    Column("pipeline", String(64), primary_key=True),
+    Column("alert", String(16), primary_key=True),
+    Column("severity", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("begun", Moment),
+    Column("touched", Moment, nullable=False),
+    Column("events", Integer, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("changes", Integer, nullable=False),
 )
 
 beats = Table(
@@ -246,6 +283,8 @@ stream_positions = Table(
     Column("offset", BigInteger),
     Column("newest", Moment),
     Column("at", Moment, nullable=False),
+    Column("lag", BigInteger),
+    Column("measured", Moment),
 )
 
 stream_entries = Table(

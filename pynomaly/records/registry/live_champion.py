@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from pynomaly.config import Pipeline
 from pynomaly.config.series import PAST_FEATURES
+from pynomaly.detectors.numerics.compiled import expect_much_work
 from pynomaly.errors import ColumnError, PynomalyError
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.registry import ModelRef, Registry
@@ -29,7 +30,13 @@ class ServedModel:
 
 
 class LiveChampion:
-    """The champion of a pipeline, kept up to date; called by ``web``.
+    """The champion of a pipeline, kept up to date; called by ``web`` and the workers of streams.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    warm : bool
+        Whether a new champion scores and explains a row before it is served, so that none waits for that.
 
     Attributes
     ----------
@@ -41,8 +48,8 @@ class LiveChampion:
         Time of the last successful refresh, from `time.monotonic`.
     """
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self.pipeline = pipeline
+    def __init__(self, pipeline: Pipeline, *, warm: bool = False) -> None:
+        self.pipeline, self._warm = pipeline, warm
         self.served: ServedModel | None = None
         self.problem = ""
         self.asked_at = time.monotonic()
@@ -65,6 +72,8 @@ class LiveChampion:
                 bundle = registry.load_bundle(ref)
                 _check_readable(self.pipeline, bundle)
                 bundle.verify_golden()
+                if self._warm:
+                    _warm_up(bundle)
                 self.served, changed = ServedModel(ref, bundle), True
         except PynomalyError as error:
             self.problem = str(error)
@@ -89,6 +98,13 @@ class LiveChampion:
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
+
+
+def _warm_up(bundle: Bundle) -> None:
+    """Score and explain a golden row by the loops that many rows take: what they load is then loaded."""
+    expect_much_work()
+    bundle.score(bundle.golden.iloc[:1])
+    bundle.explain(bundle.golden.iloc[:1])
 
 
 def _check_readable(pipeline: Pipeline, bundle: Bundle) -> None:

@@ -3,8 +3,8 @@
 A receiver takes a part (rows of a table, each with a key) and returns when it has them. The same part handed
 over twice leaves what handing it over once leaves.
 
-Called by `steps.delivery`. May import `ledger`, `store`, the modules of `records` and the wings below
-`records`.
+Called by `notices` and `steps.delivery`. May import `ledger`, `store`, the modules of `records` and the
+wings below `records`.
 """
 
 from pynomaly.records.sinks.kind import Part, Receiver, SinkKind

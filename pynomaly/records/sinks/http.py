@@ -7,7 +7,9 @@ because addresses may hold secrets; it names the host only.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -20,6 +22,16 @@ __all__ = ["HttpClient"]
 _RETRIED = (408, 425, 429)
 _LOGIN = (401, 403)
 _SHOWN = 200
+
+
+_sending: ContextVar[bool] = ContextVar("sending", default=False)
+
+
+def _leave_out_address(record: logging.LogRecord) -> bool:
+    """Leave the address out of what httpx logs of each request: it may hold a secret."""
+    if _sending.get() and isinstance(record.args, tuple) and len(record.args) > 1:
+        record.args = (record.args[0], "(address left out)", *record.args[2:])
+    return True
 
 
 class HttpClient:
@@ -49,6 +61,7 @@ class HttpClient:
     ) -> None:
         import httpx
 
+        logging.getLogger("httpx").addFilter(_leave_out_address)  # a filter that is there is not added again
         self._waits = (*_RETRIED, *(_LOGIN if waits_for_login else ()))
         self._client = httpx.Client(
             timeout=timeout.total_seconds(),
@@ -98,12 +111,15 @@ class HttpClient:
         import httpx
 
         host = check_address(address)
+        token = _sending.set(True)
         try:
             return self._client.request(method, address, **content)
         except httpx.InvalidURL:
             raise ConfigError("the address is none of HTTP; write one like https://host/path") from None
         except httpx.HTTPError as error:  # its own text may hold the address
             raise ReceiverError(f"{host} does not answer: {type(error).__name__}") from None
+        finally:
+            _sending.reset(token)
 
 
 def check_address(address: str) -> str:

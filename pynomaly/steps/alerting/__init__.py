@@ -3,5 +3,5 @@
 Training takes the labels that answers gave.
 
 Called by `delivery`, `operations`, `promotion`, `reporting`, `scoring`, `streaming`, `training`,
-`flows.cli`, `console` and `tasks`. May import the modules of `steps` and the wings below `steps`.
+`flows.cli`, `console` and `tasks`. May import `notices`, the modules of `steps` and the wings below `steps`.
 """

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
-from pynomaly.judging.alerts.grouping import AlertRow, confirm_rows
+from pynomaly.judging.alerts.grouping import AlertRow, RowName, confirm_rows
 
-__all__ = ["build_flags", "build_row_key", "read_entities"]
+__all__ = ["build_flags", "build_row_key", "name_rows", "read_entities"]
 
 
 def build_flags(
@@ -42,7 +42,7 @@ def build_flags(
     entity = read_entities(pipeline, rows)
     alerted = rows["is_anomaly"].to_numpy(dtype=bool)
     times = rows[data.time] if data.time else None
-    order = np.argsort(times.to_numpy(), kind="stable") if times is not None else np.arange(len(rows))
+    order = times.array.argsort(kind="stable") if times is not None else np.arange(len(rows))
     is_confirmed = np.zeros(len(rows), dtype=bool)
     is_confirmed[order] = confirm_rows(entity[order], alerted[order], settings.needed, settings.of)
     flags = []
@@ -68,6 +68,12 @@ def read_entities(pipeline: Pipeline, rows: pd.DataFrame) -> np.ndarray:
     if pipeline.data.id is None or pipeline.data.id not in rows:
         return np.full(len(rows), "", dtype=object)
     return rows[pipeline.data.id].astype(str).to_numpy(dtype=object)
+
+
+def name_rows(pipeline: Pipeline, scores: pd.DataFrame) -> list[RowName]:
+    """Return what names each row of a table of scores, of a source with times, wherever it lies in it."""
+    times, entities = scores[str(pipeline.data.time)].tolist(), read_entities(pipeline, scores).tolist()
+    return list(zip(times, entities, scores["score"].tolist(), scores["model_version"].tolist(), strict=True))
 
 
 def _read_time(times: pd.Series[Any] | None, place: int) -> datetime | None:

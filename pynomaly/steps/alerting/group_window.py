@@ -16,16 +16,16 @@ import pandas as pd
 
 from pynomaly.config import Pipeline
 from pynomaly.judging.alerts.alert import Alert, Carrier, build_alert
+from pynomaly.judging.alerts.alert_text import describe_alert
 from pynomaly.judging.alerts.grouping import AlertGroup, group_rows
 from pynomaly.judging.alerts.past_alerts import find_quiet_reason, find_similar_alerts
 from pynomaly.records.ledger import AlertEvent, Ledger, QueuedNotice
 from pynomaly.records.ledger.rows import to_json
 from pynomaly.steps.alerting.alert_rows import build_flags, build_row_key
-from pynomaly.steps.alerting.alert_text import describe_alert
-from pynomaly.steps.notify import queue_messages
+from pynomaly.steps.notices.queue_notice import Notice, queue_notice
 from pynomaly.steps.window_run import WindowRun
 
-__all__ = ["AlertCounts", "AlertingWindow", "group_window"]
+__all__ = ["AlertCounts", "AlertingWindow", "group_window", "queue_alert"]
 
 MIN_CARRIER_SHARE = 0.1
 """Smallest share of a row's score that makes a column a cause of the alert."""
@@ -139,7 +139,7 @@ def group_window(
     # Messages are queued before the window is marked: queueing twice gives one message, but a message that
     # is not queued before a crash is lost.
     for name, silence in new if announce else ():
-        message_count += 0 if silence else len(_queue_message(pipeline, run.ledger, alerts[name]))
+        message_count += 0 if silence else len(queue_alert(pipeline, run.ledger, alerts[name]))
     run.ledger.answers.add_facts(*events)
     return {
         "rows": len(flags),
@@ -208,11 +208,22 @@ def _build_sighting(pipeline: Pipeline, window: AlertingWindow, item: AlertGroup
     }
 
 
-def _queue_message(pipeline: Pipeline, ledger: Ledger, alert: Alert) -> tuple[QueuedNotice, ...]:
-    """Queue one message for an alert; the outbox delivers it."""
+def queue_alert(
+    pipeline: Pipeline, ledger: Ledger, alert: Alert, now: datetime | None = None
+) -> tuple[QueuedNotice, ...]:
+    """Queue the messages of an alert; the outbox delivers them, and what becomes of it is told, too."""
     whose = f" of {alert.entity}" if alert.entity else ""
-    title = f"[pynomaly] {pipeline.name}: {alert.severity} alert{whose}"
-    return queue_messages(pipeline, ledger, "alert", alert.alert, title, "\n".join(describe_alert(alert)))
+    notice = Notice(
+        event="alert",
+        key=alert.alert,
+        title=f"[pynomaly] {pipeline.name}: {alert.severity} alert{whose}",
+        body="\n".join(describe_alert(alert)),
+        severity=alert.severity,
+        entity=alert.entity,
+        alert=alert.alert,
+        action="trigger",
+    )
+    return queue_notice(pipeline, ledger, notice, now)
 
 
 def _find_open_groups(alerts: Mapping[str, Alert], window: AlertingWindow) -> list[AlertGroup]:

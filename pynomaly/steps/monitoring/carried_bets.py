@@ -24,7 +24,7 @@ from pynomaly.judging.drift.observation import Observation
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.dependence.dependence import Dependence, to_seconds
 
-__all__ = ["MAX_BETS", "bet_on_window", "carry_bets", "select_bets"]
+__all__ = ["MAX_BETS", "bet_on_window", "carry_bets", "keep_bets", "select_bets"]
 
 MAX_BETS = 500
 """Most rows of a window that are bet on."""
@@ -71,6 +71,11 @@ def bet_on_window(
     held_out = calibration.scores if calibration.computable else calibration.scores[:0]
     carried = [np.asarray(item.bets, dtype=np.float64) for item in earlier if item.bets]
     return carry_bets(held_out, [*carried, bets], bundle.dependence, alpha, pipeline.training.seed)
+
+
+def keep_bets(observation: Observation, bets: Array) -> Observation:
+    """Return the observation of a window with the scores that were bet on, in nine digits."""
+    return replace(observation, bets=tuple(float(f"{score:.9g}") for score in bets))
 
 
 def carry_bets(

@@ -33,7 +33,7 @@ from pynomaly.model.calibration.expected_alerts import bound_alert_rate
 from pynomaly.model.dependence.dependence import to_seconds
 from pynomaly.model.provenance import count_rows_per_event
 from pynomaly.records.ledger import TrainedBaseline
-from pynomaly.steps.account import ChampionAccount
+from pynomaly.steps.account import WindowAccount
 from pynomaly.steps.training.splits import number_rows
 
 __all__ = ["enter_incidents", "enter_window"]
@@ -41,7 +41,7 @@ __all__ = ["enter_incidents", "enter_window"]
 
 def enter_window(
     pipeline: Pipeline,
-    account: ChampionAccount,
+    account: WindowAccount,
     bundle: Bundle,
     baseline: TrainedBaseline,
     key: str,
@@ -72,7 +72,7 @@ def enter_window(
 
 
 def enter_incidents(
-    account: ChampionAccount,
+    account: WindowAccount,
     bundle: Bundle,
     baseline: TrainedBaseline,
     observation: Observation,

@@ -24,10 +24,11 @@ from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import judge_degradation, observe_window
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.provenance import count_rows_per_event
-from pynomaly.records.ledger import Decision, Ledger
+from pynomaly.records.ledger import Decision, Ledger, QueuedNotice
 from pynomaly.records.ledger.decision_evidence import DrillEvidence
 from pynomaly.records.registry import Registry
-from pynomaly.steps.notify import Delivery, Sender, deliver_messages, queue_messages
+from pynomaly.steps.notices.deliver import Delivery, Sender, deliver_messages
+from pynomaly.steps.notices.queue_notice import Notice, queue_notice
 
 __all__ = ["DrillResult", "drill"]
 
@@ -95,9 +96,9 @@ def drill(
         training = ledger.find_version_training(pipeline.name, ref.version)
     expected = training.baseline.usual_alert_rate if training else None
     drift, state = _judge_shift(pipeline, bundle, normal_rows, key, expected)
-    sent = _send_message(pipeline, key, started_at, alarm, state, through)
+    queued, sent = _send_message(pipeline, key, started_at, alarm, state, through)
     delay = time.perf_counter() - clock
-    problems = _list_problems(pipeline, alarm, drift, state, sent)
+    problems = _list_problems(pipeline, alarm, drift, state, queued, sent)
     reached_targets = tuple(item.target for item in sent if item.delivered)
     findings = (
         f"{alarm['recall']['all']:.0%} of {alarm['injected']} injected anomalies alerted, "
@@ -105,7 +106,7 @@ def drill(
         f"a shift of every number was judged {drift}; two such windows are {state}",
         f"the message reached {', '.join(reached_targets)} after {delay:.1f} s"
         if reached_targets
-        else _explain_no_delivery(pipeline),
+        else _explain_no_delivery(queued),
     )
     result = DrillResult(
         pipeline.name,
@@ -137,8 +138,11 @@ def drill(
     return result
 
 
-def _explain_no_delivery(pipeline: Pipeline) -> str:
-    if any("drill" in target.on for target in pipeline.notify.targets):
+def _explain_no_delivery(queued: tuple[QueuedNotice, ...]) -> str:
+    held = [f"{item.target} until {item.due:%Y-%m-%d %H:%M} UTC" for item in queued if item.due]
+    if held:
+        return f"quiet hours hold the message to {', '.join(held)}"
+    if queued:
         return "the message reached nobody"
     return "no target under notify.targets listens to drills: nobody would be told"
 
@@ -195,23 +199,27 @@ def _send_message(
     alarm: dict[str, Any],
     state: str,
     through: Sender | None,
-) -> tuple[Delivery, ...]:
-    """Send the alert through the outbox, marked as a drill; return one delivery for each target."""
+) -> tuple[tuple[QueuedNotice, ...], tuple[Delivery, ...]]:
+    """Send the alert through the outbox, marked as a drill; return the messages, and what was sent."""
     title = f"[pynomaly] DRILL {pipeline.name}: {state} ({key})"
     body = (
         "This is a drill: the anomalies were injected into a copy, and nothing needs to be done.\n"
         f"{alarm['recall']['all']:.0%} of {alarm['injected']} injected anomalies alerted."
     )
     with Ledger.open(pipeline.ledger_url) as ledger:
-        new = queue_messages(pipeline, ledger, "drill", f"{key}:{started_at.isoformat()}", title, body)
-    if not new:
-        return ()
-    sent = deliver_messages(pipeline, through)
-    return tuple(item for item in sent if item.title == title)
+        notice = Notice("drill", f"{key}:{started_at.isoformat()}", title, body)
+        queued = queue_notice(pipeline, ledger, notice, started_at)
+    sent = deliver_messages(pipeline, through) if queued else ()
+    return queued, tuple(item for item in sent if item.title == title)
 
 
 def _list_problems(
-    pipeline: Pipeline, alarm: dict[str, Any], drift: str, state: str, sent: tuple[Delivery, ...]
+    pipeline: Pipeline,
+    alarm: dict[str, Any],
+    drift: str,
+    state: str,
+    queued: tuple[QueuedNotice, ...],
+    sent: tuple[Delivery, ...],
 ) -> tuple[str, ...]:
     """Return why the drill failed; empty if it passed."""
     problems = []
@@ -226,7 +234,7 @@ def _list_problems(
         )
     if state not in ("degraded", "critical"):
         problems.append(f"windows that drifted were judged {state!r}")
-    wanted_targets = {target.name for target in pipeline.notify.targets if "drill" in target.on}
+    wanted_targets = {item.target for item in queued if item.due is None}
     reasons = {item.target: item.reason for item in sent if not item.delivered}
     reached_targets = {item.target for item in sent if item.delivered}
     problems += [

@@ -24,7 +24,7 @@ from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Decision, Ledger, TrainedBaseline, parse_window_key
 from pynomaly.records.ledger.decision_evidence import DegradationEvidence
 from pynomaly.records.registry import ModelRef
-from pynomaly.steps.account import ChampionAccount
+from pynomaly.steps.account import WindowAccount
 from pynomaly.steps.monitoring.champion_account import enter_incidents
 from pynomaly.steps.monitoring.performance import adopt_baseline, measure_performance
 from pynomaly.steps.window_run import WindowRun
@@ -74,7 +74,7 @@ def judge_late_labels(
     observations: Sequence[Observation],
     baseline: TrainedBaseline,
     as_of: datetime,
-    account: ChampionAccount,
+    account: WindowAccount,
 ) -> tuple[Observation, ...]:
     """Judge every window of the champion again whose labels are due, each on record and in its account.
 
@@ -86,7 +86,7 @@ def judge_late_labels(
         Of the champion, oldest first, without the window that is judged now.
     baseline : TrainedBaseline
     as_of : datetime
-    account : ChampionAccount
+    account : WindowAccount
 
     Returns
     -------

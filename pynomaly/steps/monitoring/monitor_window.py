@@ -7,7 +7,7 @@ champion leaves one observation, one report and one decision.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
 from typing import Any
@@ -23,6 +23,7 @@ from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import (
     DegradationVerdict,
     Observation,
+    ask_for_growth,
     judge_degradation,
 )
 from pynomaly.judging.drift.drift_report import DriftReport
@@ -38,8 +39,9 @@ from pynomaly.records.registry import ModelRef
 from pynomaly.records.store import Store
 from pynomaly.steps.account import open_account
 from pynomaly.steps.champion import honour_alias
+from pynomaly.steps.changes import has_grown
 from pynomaly.steps.explanations import log_weighted_drift
-from pynomaly.steps.monitoring.carried_bets import bet_on_window, select_bets
+from pynomaly.steps.monitoring.carried_bets import bet_on_window, keep_bets, select_bets
 from pynomaly.steps.monitoring.carried_levels import collect_levels
 from pynomaly.steps.monitoring.champion_account import enter_incidents, enter_window
 from pynomaly.steps.monitoring.late_labels import has_due_labels, judge_late_labels
@@ -47,6 +49,7 @@ from pynomaly.steps.monitoring.observe_rows import observe_rows
 from pynomaly.steps.monitoring.performance import adopt_baseline
 from pynomaly.steps.monitoring.window_facts import write_window_facts
 from pynomaly.steps.promotion.bake import judge_baking_window
+from pynomaly.steps.training.recalibration.new_p_values import find_detector_window
 from pynomaly.steps.window_run import WindowRun
 
 __all__ = [
@@ -163,11 +166,14 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
         observation, unlabelled = observe_rows(
             pipeline, bundle, window, (frame, scored), drift, earlier, baseline, as_of
         )
-        observation = replace(observation, bets=tuple(float(f"{score:.9g}") for score in bets))
+        observation = keep_bets(observation, bets)
         enter_incidents(account, bundle, baseline, observation, (frame, scored), as_of)
         aspect_list = summarize_window(observation, drift, unlabelled)
         withdrawn = account.list_withdrawn()
         verdict = judge_degradation([*earlier, observation], pipeline.degradation, withdrawn)
+        learned = find_detector_window(bundle, training) if window else "all"
+        if window and has_grown([*earlier, observation], learned, window.end, pipeline.windows.reference):
+            verdict = ask_for_growth(verdict)
         head = f"Pynomaly's verdict on {format_window(key)}: data {drift.status}. It was {drift.basis}."
         summary = "\n".join([head, *(drift.reasons or ["nothing moved"])])
         report, report_error = _write_report(pipeline, bundle, ref, key, frame, summary)

@@ -57,7 +57,7 @@ def check_installation(
     checks += [_check_source(pipeline), *servers]
     if all(item.state != "wrong" for item in servers):  # report an unreachable server only once
         checks += [_check_ledger(pipeline), _check_registry(pipeline), *_check_obstacles(pipeline)]
-        checks += [_check_messages(pipeline), *_check_sinks(pipeline)]
+        checks += [_check_messages(pipeline), *_check_receivers(pipeline), *_check_sinks(pipeline)]
     return checks
 
 
@@ -201,7 +201,7 @@ def _check_obstacles(pipeline: Pipeline) -> list[Finding]:
 
 
 def _check_messages(pipeline: Pipeline) -> Finding:
-    from pynomaly.steps.notify import list_undelivered
+    from pynomaly.steps.notices.send import list_undelivered
 
     try:
         undelivered_messages = list_undelivered(pipeline)
@@ -214,6 +214,19 @@ def _check_messages(pipeline: Pipeline) -> Finding:
     last_error = oldest["error"] or "not tried yet"
     summary = f"{len(undelivered_messages)} not delivered; the oldest to {oldest['target']}: {last_error}"
     return Finding("messages", "warning", summary, "`pynomaly notify CONFIG --test` tries each target")
+
+
+def _check_receivers(pipeline: Pipeline) -> list[Finding]:
+    """Check whether each target can be told, without telling it, and whether the rules can be meant so."""
+    from pynomaly.judging.notice_rules import list_rule_problems
+    from pynomaly.steps.notices.check_receivers import list_slow_steps, list_unreachable
+
+    findings = [
+        Finding(f"target {name}", "wrong", problem, f"mend notify.targets: {name}")
+        for name, problem in list_unreachable(pipeline)
+    ]
+    doubts = (*list_rule_problems(pipeline.notify), *list_slow_steps(pipeline))
+    return findings + [Finding("notices", "warning", item, "docs/notices.md says more") for item in doubts]
 
 
 def _check_sinks(pipeline: Pipeline) -> list[Finding]:

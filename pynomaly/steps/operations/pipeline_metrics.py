@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from pynomaly.config import Pipeline
-from pynomaly.judging.alerts.alert import ALERT_SEVERITIES
+from pynomaly.config import SEVERITIES, Pipeline
 from pynomaly.judging.drift.degradation import STATES
 from pynomaly.judging.silence import judge_silence
 from pynomaly.records.ledger import AlertFilter, Ledger
@@ -41,6 +40,7 @@ GAUGES: dict[str, tuple[tuple[str, ...], str]] = {
     "dead_letters": (("sink", "what"), "Parts that a sink refused, or did not take for too long"),
     "stream_newest_timestamp_seconds": (("part",), "Newest time of the rows of a part of the stream"),
     "stream_read_timestamp_seconds": (("part",), "When a message of that part was last recorded"),
+    "stream_lag_messages": (("part",), "Messages of that part not yet recorded, as a worker last asked"),
     "stream_open_rows": ((), "Rows recorded whose window is open"),
     "stream_open_windows": ((), "Windows with such rows"),
     "stream_dead_letters": (("rule",), "Messages and rows kept that could not be used"),
@@ -48,6 +48,9 @@ GAUGES: dict[str, tuple[tuple[str, ...], str]] = {
     "decisions_total": (("kind", "outcome"), "Decisions in the ledger"),
 }
 """Metric name -> (labels besides ``pipeline``, help text)."""
+
+_LAG_HOLDS = timedelta(minutes=5)
+"""Time after which the lag that no worker asked for again is not known any more."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def measure_pipeline(pipeline: Pipeline, now: datetime) -> tuple[PipelineMetric,
             *_measure_window(ledger, pipeline.name),
             *_measure_waiting(ledger, pipeline.name, now),
             *_measure_sinks(pipeline),
-            *_measure_stream(ledger, pipeline.name),
+            *_measure_stream(ledger, pipeline.name, now),
         )
 
 
@@ -103,12 +106,14 @@ def _measure_sinks(pipeline: Pipeline) -> Iterator[PipelineMetric]:
         yield PipelineMetric("dead_letters", labels, float(item["dead"]))
 
 
-def _measure_stream(ledger: Ledger, name: str) -> Iterator[PipelineMetric]:
+def _measure_stream(ledger: Ledger, name: str, now: datetime) -> Iterator[PipelineMetric]:
     for part, position in ledger.stream.read_positions(name).items():
         if position.newest is not None:
             yield PipelineMetric("stream_newest_timestamp_seconds", (part,), position.newest.timestamp())
         if position.at is not None:
             yield PipelineMetric("stream_read_timestamp_seconds", (part,), position.at.timestamp())
+        if position.lag is not None and position.measured and now - position.measured < _LAG_HOLDS:
+            yield PipelineMetric("stream_lag_messages", (part,), float(position.lag))
     windows = ledger.stream.list_open_windows(name)
     if windows:
         yield PipelineMetric("stream_open_rows", (), float(sum(item.rows for item in windows)))
@@ -156,14 +161,15 @@ def _measure_window(ledger: Ledger, name: str) -> Iterator[PipelineMetric]:
 def _measure_waiting(ledger: Ledger, name: str, now: datetime) -> Iterator[PipelineMetric]:
     counts = ledger.alert_states.count_alerts(AlertFilter(pipelines=(name,), states=("open",)))
     open_counts = Counter({severity: count for (_, _, severity), count in counts.items()})
-    for severity in ALERT_SEVERITIES:
+    for severity in SEVERITIES:
         yield PipelineMetric("open_alerts", (severity,), float(open_counts[severity]))
     pending = list_pending_promotions(ledger, name)
     yield PipelineMetric("pending_promotions", (), float(len(pending)))
     if pending:
         first_expiry = min(PendingEvidence.of(item).expires_at for item in pending)
         yield PipelineMetric("pending_expires_timestamp_seconds", (), first_expiry.timestamp())
-    yield PipelineMetric("messages_waiting", (), float(len(ledger.outbox.list_undelivered(name))))
+    overdue = [item for item in ledger.outbox.list_undelivered(name) if item.is_due(now)]
+    yield PipelineMetric("messages_waiting", (), float(len(overdue)))
     leases = Counter(
         (item.name.split(":")[0], "1" if item.expires > now else "0")
         for item in ledger.outbox.list_lease_holders()

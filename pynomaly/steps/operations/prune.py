@@ -215,6 +215,8 @@ def _remove_planned(
     for kind in ("report", "quarantine", "rows"):
         for address in planned.get(kind, ()):
             attempt(address, partial(store.remove_file, address))
+    for day in planned.get("letters", ()):
+        attempt(f"dead letters of {day}", partial(ledger.retention.drop_letters, pipeline.name, day))
     for trace in planned.get("trace", ()):
         attempt(trace, partial(Traces(registry, pipeline.name).remove_trace, trace))
     families = sorted(planned.get("run", ()), key=lambda name: facts.runs[name].family == name)

@@ -21,7 +21,8 @@ from pynomaly.records.ledger.ledger import LEASE_TTL
 from pynomaly.records.registry import Registry
 from pynomaly.steps.alerting.assessments import read_assessments, show_alerts
 from pynomaly.steps.champion import find_last_change, honour_alias
-from pynomaly.steps.notify import Delivery, Sender, send_notifications
+from pynomaly.steps.notices.deliver import Delivery, Sender
+from pynomaly.steps.notices.send import send_notifications
 from pynomaly.steps.pipeline_records import PipelineRecords
 
 __all__ = [
@@ -99,9 +100,9 @@ def reconcile(
     Parameters
     ----------
     now : datetime, optional
-        Wall-clock time against which silence is measured.
+        Wall-clock time against which silence, digests, quiet hours and escalations are measured.
     through : Sender, optional
-        See :func:`pynomaly.steps.notify.send_notifications`.
+        See :func:`pynomaly.steps.notices.send.send_notifications`.
     """
     now = now or datetime.now(UTC)
     failed: list[str] = []
@@ -119,7 +120,7 @@ def reconcile(
     champion = attempt("champion", lambda: _finish_alias_move(pipeline), "")
     finished, abandoned = attempt("trainings", lambda: _close_trainings(pipeline, now), ((), ()))
     silent, recovered = attempt("silence", lambda: record_silence(pipeline, now), ((), ()))
-    sent: tuple[Delivery, ...] = attempt("messages", lambda: send_notifications(pipeline, through), ())
+    sent: tuple[Delivery, ...] = attempt("messages", lambda: send_notifications(pipeline, through, now), ())
     delivered = sum(item.delivered for item in sent)
     answered = attempt("assessments", lambda: _sync_assessments(pipeline), 0)
     return ReconcileResult(

@@ -51,6 +51,7 @@ def gather_inventory(
         *_list_models(models, runs, statements),
         *map(_describe_run, runs.values()),
         *_list_traces(pipeline, ledger, registry),
+        *_list_letters(pipeline, ledger),
         *files,
     )
     unfinished = {item.version for item in trainings if item.outcome == "registered" and item.version}
@@ -139,6 +140,11 @@ def _list_traces(pipeline: Pipeline, ledger: Ledger, registry: Registry) -> Iter
     unanswered = {item.alert for _, item in ledger.alert_states.list_alerts(waiting)}
     for name, alert, at in Traces(registry, pipeline.name).list_traces():
         yield StoredItem("trace", name, at, busy=alert in unanswered)
+
+
+def _list_letters(pipeline: Pipeline, ledger: Ledger) -> Iterator[StoredItem]:
+    for item in ledger.retention.list_letter_days(pipeline.name):
+        yield StoredItem("letters", item.day, item.at, item.size)
 
 
 def _list_files(

@@ -6,7 +6,7 @@ were scored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -15,22 +15,59 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pynomaly.config import Pipeline
+from pynomaly.config.monitoring import GuaranteeName
 from pynomaly.data.window import Window
+from pynomaly.judging.account.guarantees import Guarantee
 from pynomaly.judging.alerts.episodes import Episodes, find_episodes
 from pynomaly.judging.drift.degradation import Observation
 from pynomaly.model.calibration.alert_stream import AlertStream
 from pynomaly.model.calibration.events import count_events
 from pynomaly.model.row_times import RowKeys
+from pynomaly.steps.account import Bet
 from pynomaly.steps.replay.history import ReplayHistory, TrainedModel
 
-__all__ = ["PolicyRun", "build_report"]
+__all__ = ["MemoryAccount", "PolicyRun", "build_report"]
+
+
+@dataclass(frozen=True)
+class MemoryAccount:
+    """The account of a champion of a replay, which judges each window once.
+
+    Attributes
+    ----------
+    shares : mapping
+        Chance of a false withdrawal by guarantee.
+    entries : dict
+        Of each guarantee, how it stands and the state of its bets.
+    """
+
+    shares: Mapping[str, float]
+    entries: dict[GuaranteeName, tuple[Guarantee, Mapping[str, Any]]] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, pipeline: Pipeline) -> MemoryAccount:
+        """Return the account of a new champion."""
+        shares: dict[str, float] = dict(pipeline.account.split_alpha().items())
+        return cls(shares)
+
+    def bet_on_window(self, name: GuaranteeName, window: str, bet: Bet, as_of: datetime) -> None:
+        """Bet on a window, after those before it; what was withdrawn stays withdrawn."""
+        known, state = self.entries.get(name, (None, {}))
+        guarantee, bets = bet(state)
+        self.entries[name] = guarantee.follow(known), bets
+
+    def list_withdrawn(self) -> tuple[str, ...]:
+        """Return the names of the guarantees that are withdrawn."""
+        return tuple(name for name, (item, _) in self.entries.items() if item.state == "withdrawn")
 
 
 @dataclass
 class PolicyRun:
-    """State of one policy during a replay: its champion, what that replaced, its decisions and its cost."""
+    """State of one policy during a replay: its champion and that one's account, its decisions, its cost."""
 
     student: TrainedModel
+    account: MemoryAccount
     trained: list[datetime]
     trainings: int = 0
     promoted: list[datetime] = field(default_factory=list)
@@ -56,7 +93,7 @@ class PolicyRun:
         else:
             self.replaced, self.rejections, self.attempts = self.student, [], 0
             self.promoted.append(at)
-        self.student, self.observations = student, []
+        self.student, self.observations, self.account = student, [], MemoryAccount(self.account.shares)
 
     def note(self, at: datetime, what: str, reasons: Sequence[str]) -> None:
         """Record a decision with its reasons."""

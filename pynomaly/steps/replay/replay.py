@@ -27,16 +27,13 @@ from pynomaly.judging.comparison.evaluation import (
     roc_auc,
 )
 from pynomaly.judging.drift.compare_window import compute_window_drift
-from pynomaly.judging.drift.degradation import judge_degradation
+from pynomaly.judging.drift.degradation import ask_for_growth, judge_degradation
 from pynomaly.model.calibration.alert_stream import AlertStream, StreamWindow
 from pynomaly.model.window_alerts import count_discoveries, flag_rows, spend_at_finest
-from pynomaly.records.ledger import parse_window_key
-from pynomaly.steps.monitoring.carried_levels import collect_levels
-from pynomaly.steps.monitoring.late_labels import has_due_labels, judge_labels_again
-from pynomaly.steps.monitoring.observe_rows import observe_rows
-from pynomaly.steps.monitoring.performance import adopt_baseline
-from pynomaly.steps.replay.history import LABEL_COLUMN, TRUTH_COLUMN, ReplayHistory, TrainedModel
-from pynomaly.steps.replay.policy_run import PolicyRun, build_report
+from pynomaly.steps.changes import has_grown
+from pynomaly.steps.replay.history import TRUTH_COLUMN, ReplayHistory, TrainedModel
+from pynomaly.steps.replay.observe_window import observe_window
+from pynomaly.steps.replay.policy_run import MemoryAccount, PolicyRun, build_report
 from pynomaly.steps.replay.replay_training import (
     compare_challenger,
     decide_training,
@@ -44,6 +41,7 @@ from pynomaly.steps.replay.replay_training import (
     train_on_reference,
 )
 from pynomaly.steps.runner import run_parts
+from pynomaly.steps.training.recalibration.new_p_values import name_detector_window
 
 __all__ = ["REPLAY_POLICIES", "replay"]
 
@@ -152,7 +150,15 @@ def _run_policy(
 ) -> PolicyRun:
     """Run one policy from the first window to the last."""
     at = windows[0].start
-    life = PolicyRun(first, [at], trainings=1, promoted=[at], asked={first.key}, seconds=first.seconds)
+    life = PolicyRun(
+        first,
+        MemoryAccount.open(past.pipeline),
+        [at],
+        trainings=1,
+        promoted=[at],
+        asked={first.key},
+        seconds=first.seconds,
+    )
     for number, window in enumerate(windows, 1):
         tell(f"{policy}: window {number} of {len(windows)}, {window.start:%Y-%m-%d}")
         started = time.perf_counter()
@@ -164,9 +170,9 @@ def _run_policy(
             continue
         bundle = life.student.bundle
         scored = bundle.score(frame)
-        scored["is_anomaly"] = _decide_alerts(past.pipeline, life, frame, scored)
-        life.scored.append(_select_columns(past.pipeline, frame, scored))
-        measured = _measure_window(frame[TRUTH_COLUMN], scored)
+        decided = scored.assign(is_anomaly=_decide_alerts(past.pipeline, life, frame, scored))
+        life.scored.append(_select_columns(past.pipeline, frame, decided))
+        measured = _measure_window(frame[TRUTH_COLUMN], decided)
         if life.replaced:
             measured["replaced_average_precision"] = _measure_replaced(life.replaced, frame)
         life.windows.append(row | measured)
@@ -224,21 +230,18 @@ def _follow_settings(
     past: ReplayHistory, life: PolicyRun, window: Window, frame: pd.DataFrame, scored: pd.DataFrame
 ) -> None:
     """Observe, judge, decide, compare and rule with the functions of production."""
-    pipeline, at, student = past.pipeline, window.end, life.student
-    sketch, contract = student.bundle.sketch, student.bundle.contract
-    levels = collect_levels(life.observations, window)
-    drift = compute_window_drift(sketch, contract, frame, pipeline.drift, scored["score"], levels)
-    _judge_late_windows(past, life, at)
-    baseline = adopt_baseline(student.baseline, life.observations)
-    observation, _ = observe_rows(
-        pipeline, student.bundle, window, (frame, scored), drift, life.observations, baseline, at
-    )
-    life.observations.append(observation)
-    verdict = judge_degradation(life.observations, pipeline.degradation)
+    at, student = window.end, life.student
+    withdrawn = observe_window(past, life, window, frame, scored)
+    verdict = judge_degradation(life.observations, past.pipeline.degradation, withdrawn)
+    learned = name_detector_window(student.bundle, recalibrated=student.recalibrated)
+    if has_grown(life.observations, learned, at, past.pipeline.windows.reference):
+        verdict = ask_for_growth(verdict)
     if not verdict.asks_for_training:
         return
     newest = life.observations[-52:]
-    plan = decide_training(past, at, student, newest, life.trained[-1], life.asked, life.rejections)
+    plan = decide_training(
+        past, at, student, newest, life.trained[-1], life.asked, life.rejections, withdrawn
+    )
     if plan.decision.remedy in ("none", "block"):
         life.note(at, str(plan.decision.remedy), plan.decision.reasons)
         return
@@ -265,21 +268,6 @@ def _follow_settings(
     elif not compared.awaits_evidence:
         life.rejections.append(at)
         life.attempts += not model.recalibrated
-
-
-def _judge_late_windows(past: ReplayHistory, life: PolicyRun, at: datetime) -> None:
-    """Judge the windows again whose labels have become known."""
-    student = life.student
-    for place, observation in enumerate(life.observations):
-        edges = parse_window_key(observation.window)
-        if edges is None or not has_due_labels(observation, at):
-            continue
-        frame = past.read_usable_rows(Window(*edges), student.bundle)[0]
-        frame = frame.assign(**{str(past.pipeline.data.label): frame[LABEL_COLUMN]})
-        baseline = adopt_baseline(student.baseline, life.observations[:place])
-        life.observations[place] = judge_labels_again(
-            past.pipeline, student.bundle, observation, frame, baseline, at
-        )
 
 
 def _count_training(life: PolicyRun, model: TrainedModel, at: datetime) -> None:

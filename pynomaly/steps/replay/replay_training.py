@@ -31,7 +31,9 @@ from pynomaly.steps.changes import (
     find_change_start,
     find_drift_start,
     find_learned_start,
+    has_grown,
     has_outlasted,
+    learned_more,
     recalibrates_again,
 )
 from pynomaly.steps.keys import compute_work_key
@@ -40,7 +42,11 @@ from pynomaly.steps.replay.history import ReplayHistory, TrainedModel
 from pynomaly.steps.training.exclusions import AlertingModel
 from pynomaly.steps.training.label_free_checks import probe_version
 from pynomaly.steps.training.prepare import label_candidates
-from pynomaly.steps.training.recalibration.new_p_values import find_learned_end, recalibrate_in_memory
+from pynomaly.steps.training.recalibration.new_p_values import (
+    find_learned_end,
+    name_detector_window,
+    recalibrate_in_memory,
+)
 from pynomaly.steps.training.reference import find_reference_window, holds_change
 from pynomaly.steps.training.train_candidates import (
     CandidateTraining,
@@ -117,7 +123,8 @@ def _recalibrate(
     recalibrated = recalibrate_in_memory(pipeline, rows, champion.bundle, champion.baseline, facts)
     training = train_candidates(pipeline, rows, [recalibrated])
     model = _build_model(pipeline, rows, training, f"{champion.key}:{window.key}", started)
-    return replace(model, recalibrated=True)
+    probe = champion.baseline.probe or model.baseline.probe  # of a ranking that stays
+    return replace(model, recalibrated=True, baseline=replace(model.baseline, probe=probe))
 
 
 def _find_alerting(pipeline: Pipeline, champion: TrainedModel | None) -> AlertingModel | None:
@@ -201,6 +208,7 @@ def decide_training(
     last_training: datetime,
     asked: set[str],
     rejections: Sequence[datetime],
+    withdrawn: Sequence[str] = (),
 ) -> ReplayPlan:
     """Decide on a retraining as production does after an event, from the state of a replay.
 
@@ -212,19 +220,20 @@ def decide_training(
         Keys of the trainings that were done already.
     rejections : sequence of datetime
         When challengers were refused since the last promotion.
+    withdrawn : sequence of str
+        Promises of the champion that no longer hold.
     """
     pipeline = past.pipeline
-    cause, incidents = find_cause(observations, pipeline.degradation), read_incidents(pipeline.data)
+    learned = name_detector_window(champion.bundle, recalibrated=champion.recalibrated)
+    grown = has_grown(observations, learned, at, pipeline.windows.reference)
+    cause = find_cause(observations, pipeline.degradation, withdrawn, grown)
+    incidents = read_incidents(pipeline.data)
     change = find_drift_start(observations)
     counted = age_rejections(rejections, at, pipeline.retraining.forget, change)
     recalibrates = cause == "thresholds" and recalibrates_again(observations, counted.count)
-    learned = str(champion.bundle.facts.get("window", ""))
-    earliest = (
-        find_learned_end(champion.bundle)
-        if recalibrates
-        else find_learned_start(learned, champion.recalibrated)
-    )
-    since = max(filter(None, (find_change_start(observations), earliest)), default=None)
+    earliest = find_learned_end(champion.bundle) if recalibrates else find_learned_start(learned)
+    began = None if cause == "growth" else find_change_start(observations)
+    since = max(filter(None, (began, earliest)), default=None)
     window = _find_reference_window(pipeline, at, since)
     frame = past.read_reference(window, at)
     left_out = int(mark_incident_rows(pipeline.data, frame, incidents).sum())
@@ -276,6 +285,8 @@ def compare_challenger(
     `attempt` is the number of the challenger since the last promotion; `observations` are the champion's.
     """
     window = str(challenger.bundle.facts.get("window", ""))
+    learned = name_detector_window(champion.bundle, recalibrated=champion.recalibrated)
+    settings = past.pipeline
     return compare_with(
         past.pipeline,
         challenger.judged,
@@ -284,7 +295,8 @@ def compare_challenger(
         name="champion",
         among=challenger.among,
         attempt=attempt,
-        outlasted=has_outlasted(observations, window, past.pipeline.retraining.settled),
+        outlasted=has_outlasted(observations, window, settings.retraining.settled),
+        grown=learned_more(observations, learned, window, settings.windows.reference),
     )
 
 

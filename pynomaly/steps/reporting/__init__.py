@@ -2,6 +2,6 @@
 
 Reads records, and changes none but the outbox.
 
-Called by `flows.cli` and `tasks`. May import `alerting`, `training`, `promotion`, `delivery`, `scoring`,
-`monitoring`, the modules of `steps` and the wings below `steps`.
+Called by `flows.cli` and `tasks`. May import `notices`, `alerting`, `training`, `promotion`, `delivery`,
+`scoring`, `monitoring`, the modules of `steps` and the wings below `steps`.
 """

@@ -18,7 +18,7 @@ from pynomaly.records.registry.alias_lookup import find_alias_version
 from pynomaly.steps.account import find_account
 from pynomaly.steps.champion import list_pending_promotions
 from pynomaly.steps.delivery.delivery_status import describe_delivery
-from pynomaly.steps.notify import list_undelivered
+from pynomaly.steps.notices.send import list_undelivered
 from pynomaly.steps.obstacles import list_known_obstacles
 from pynomaly.steps.promotion.bake import find_baking_promotion
 from pynomaly.steps.scoring.stream_alerts import describe_stream

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from pynomaly.config import Pipeline
 from pynomaly.records.ledger import Ledger
-from pynomaly.steps.notify import queue_messages
+from pynomaly.steps.notices.queue_notice import Notice, queue_notice
 from pynomaly.steps.reporting.reports import WrittenPage
 
 __all__ = ["queue_report"]
@@ -38,5 +38,6 @@ def queue_report(
             lines.append(f"  {link}")
     title = f"[pynomaly] {pipeline.name}: report as of {as_of:%Y-%m-%d %H:%M %Z}"
     with Ledger.open(pipeline.ledger_url) as ledger:
-        new = queue_messages(pipeline, ledger, "report", as_of.isoformat(), title, "\n".join(lines))
-    return len(new)
+        files = tuple(page.path for page in pages)
+        notice = Notice("report", as_of.isoformat(), title, "\n".join(lines), files=files)
+        return len(queue_notice(pipeline, ledger, notice))

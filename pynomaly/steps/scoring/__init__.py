@@ -2,6 +2,6 @@
 
 A new champion's first windows are watched while they are scored.
 
-Called by `reporting`, `streaming`, `flows` and `tasks`. May import `alerting`, `training`, `promotion`, the
-modules of `steps` and the wings below `steps`.
+Called by `reporting`, `streaming`, `flows` and `tasks`. May import `notices`, `alerting`, `training`,
+`promotion`, the modules of `steps` and the wings below `steps`.
 """

@@ -39,6 +39,10 @@ def refuse_times(
     now : datetime
         Aware.
     """
+    names = {part for part, _ in sources}
+    edges = [times.max().to_pydatetime(), *filter(None, (newest.get(part) for part in names))]
+    if times.max() <= now + stream.ahead and times.min() >= _find_oldest(max(edges), stream):
+        return {}
     ahead = times > pd.Timestamp(now + stream.ahead)
     reasons: dict[Any, tuple[str, str]] = {
         row: (

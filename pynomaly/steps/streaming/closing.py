@@ -8,6 +8,7 @@ ledger forgets them afterwards, and one entry marks the window as open until its
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -20,7 +21,8 @@ from pynomaly.errors import LeaseHeldError, NoChampionError, PynomalyError, Qual
 from pynomaly.records.ledger import Ledger, StreamEntry
 from pynomaly.steps.alerting.raise_alerts import raise_alerts
 from pynomaly.steps.scoring.score_windows import WindowScores, score_window
-from pynomaly.steps.streaming.entry_rows import pack_rows, unpack_rows
+from pynomaly.steps.streaming.entry_rows import EntryRows, pack_rows, unpack_rows
+from pynomaly.steps.streaming.live_alerts import read_live_carriers
 from pynomaly.steps.streaming.watermark import find_watermark, is_over
 from pynomaly.steps.window_run import WindowRun
 
@@ -106,14 +108,23 @@ def close_due_windows(
             if pipeline.data.lookback:
                 break  # later windows look back on rows that are on their way into files
     if any(item.scores is not None for item in closed):
+        for item in closed:
+            if item.scores is not None and item.scores.new:
+                run.keep_carriers(item.window, read_live_carriers(pipeline, run.ledger, item.window))
         try:
-            raise_alerts(pipeline, run)
+            raise_alerts(pipeline, run, _find_oldest_touched(pipeline, closed))
         except LeaseHeldError:  # those of open windows are being raised: these windows close next time
             return ()
     for item, marks in closed.items():
         if not item.stays_open:
             run.ledger.stream.remove_entries(pipeline.name, item.window, marks)
     return tuple(closed)
+
+
+def _find_oldest_touched(pipeline: Pipeline, closed: Collection[ClosedWindow]) -> datetime:
+    """Return from when on windows may have been scored: those that closed, and such as look on them."""
+    starts = [window.start for item in closed if (window := Window.of_key(item.window)) is not None]
+    return min(starts) - pipeline.data.series.delay - pipeline.windows.score
 
 
 def _keep_rows_that_count(pipeline: Pipeline, ledger: Ledger, window: Window) -> tuple[int, tuple[int, ...]]:
@@ -197,11 +208,19 @@ def _move_entries(
     rows = 0
     if with_rows := [entry.content for entry in fresh if entry.rows]:
         brought = unpack_rows(with_rows)
-        own = brought.take(brought.kept)
+        own = _drop_repeats(pipeline, brought.take(brought.kept))
         kept.write_part(window, KeptPart(own.frame, own.versions, tuple(entry.seq for entry in fresh)))
         rows = len(own.frame)
     marks += [_replace_by_mark(pipeline, ledger, fresh)] if fresh else []
     return rows, tuple(marks)
+
+
+def _drop_repeats(pipeline: Pipeline, rows: EntryRows) -> EntryRows:
+    """Return of the rows of one entity and time the first that came."""
+    data = pipeline.data
+    if data.id is None:
+        return rows
+    return rows.take(~rows.frame.duplicated([str(data.time), data.id]).to_numpy())
 
 
 def _replace_by_mark(pipeline: Pipeline, ledger: Ledger, entries: list[StreamEntry]) -> int:
@@ -213,8 +232,7 @@ def _replace_by_mark(pipeline: Pipeline, ledger: Ledger, entries: list[StreamEnt
         if len(later.frame) and span is not None:
             KeptRows(pipeline.data).add_versions(span, later.frame, later.versions)
     if alerts := [entry.content for entry in entries if entry.alerts]:
-        rows = unpack_rows(alerts)
-        alerting = rows.take(rows.alerted)
+        alerting = unpack_rows(alerts, alerting=True)
         count = len(alerting.frame)
         content = pack_rows(replace(alerting, kept=np.zeros(count, dtype=bool)))
     mark = StreamEntry(window, 0, count, content)

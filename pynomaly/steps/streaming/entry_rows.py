@@ -82,8 +82,10 @@ def pack_rows(rows: EntryRows) -> bytes:
     return content
 
 
-def unpack_rows(contents: Sequence[bytes]) -> EntryRows:
+def unpack_rows(contents: Sequence[bytes], *, alerting: bool = False) -> EntryRows:
     """Return the rows of entries, one after the other; at least one of them has rows.
+
+    With `alerting`, only those that alert.
 
     Raises
     ------
@@ -94,7 +96,10 @@ def unpack_rows(contents: Sequence[bytes]) -> EntryRows:
 
     try:
         tables = [pa.ipc.open_stream(content).read_all() for content in contents if content]
-        whole = pa.concat_tables(tables, promote_options="permissive").to_pandas(ignore_metadata=True)
+        table = pa.concat_tables(tables, promote_options="permissive")
+        if alerting:
+            table = table.filter(table[f"{RESERVED}is_anomaly"].cast(pa.bool_()))
+        whole = table.to_pandas(ignore_metadata=True)
         scored = whole[[f"{RESERVED}{name}" for name in SCORE_COLUMNS]]
     except (pa.ArrowException, KeyError) as error:
         raise IntegrityError(f"an entry of the stream's log holds no rows: {error}") from error

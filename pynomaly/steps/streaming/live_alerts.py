@@ -13,7 +13,9 @@ from pynomaly.config import Pipeline
 from pynomaly.data.streams.window_keys import name_windows
 from pynomaly.data.window import Window
 from pynomaly.judging.alerts.alert import Carrier
+from pynomaly.judging.alerts.grouping import RowName
 from pynomaly.records.ledger import Ledger, StreamEntry
+from pynomaly.steps.alerting.alert_rows import name_rows
 from pynomaly.steps.alerting.carriers import find_carriers
 from pynomaly.steps.alerting.group_window import AlertingWindow
 from pynomaly.steps.alerting.raise_alerts import RaisedAlerts, raise_open_alerts
@@ -21,7 +23,7 @@ from pynomaly.steps.streaming.entry_rows import EntryRows, pack_rows, unpack_row
 from pynomaly.steps.streaming.live_scorer import AlertingRows
 from pynomaly.steps.window_run import WindowRun
 
-__all__ = ["LiveAlerts", "build_scores"]
+__all__ = ["LiveAlerts", "build_scores", "read_live_carriers"]
 
 _EXPLAINED_AT_ONCE = 20
 """Alerts whose columns are named before alerts are grouped again; each takes up to 25 ms."""
@@ -62,15 +64,17 @@ class LiveAlerts:
         """Keep the columns that carry the rows that have waited longest."""
         if not self._waiting:
             return
-        rows = self._waiting.popleft()
-        frame = rows.frame.reset_index(drop=True)
+        rows = self._drop_closed_windows(ledger, self._waiting.popleft())
+        if not len(rows.frame):
+            return
+        frame = rows.frame
         texts = [
             orjson.dumps([asdict(item) for item in carriers])
             for carriers in find_carriers(rows.served.bundle, frame)
         ]
         entry = EntryRows(
             frame[_list_keys(self._pipeline)],
-            rows.scored.reset_index(drop=True),
+            rows.scored,
             np.full(len(frame), rows.served.ref.version, dtype=np.int64),
             np.zeros(len(frame), dtype=bool),
             np.array([text.decode() for text in texts], dtype=object),
@@ -79,6 +83,14 @@ class LiveAlerts:
         for key in dict.fromkeys(keys.tolist()):
             own = entry.take(keys == key)
             ledger.stream.add_entry(self._pipeline.name, StreamEntry(key, 0, len(own.frame), pack_rows(own)))
+
+    def _drop_closed_windows(self, ledger: Ledger, rows: AlertingRows) -> AlertingRows:
+        """Return the rows of windows that are open still; the close of the others named their columns."""
+        windows = {item.window for item in ledger.stream.list_open_windows(self._pipeline.name)}
+        keys = name_windows(rows.frame[str(self._pipeline.data.time)], self._pipeline.windows.score)
+        is_open = np.array([key in windows for key in keys], dtype=bool)
+        frame, scored = (part[is_open].reset_index(drop=True) for part in (rows.frame, rows.scored))
+        return AlertingRows(frame, scored, rows.served)
 
     def raise_due(self, run: WindowRun) -> tuple[RaisedAlerts, ...]:
         """Group the open windows with alerts that were not grouped yet.
@@ -118,14 +130,10 @@ class LiveAlerts:
         ]
 
     def _build_window(self, key: str, entries: list[StreamEntry]) -> AlertingWindow:
-        rows = unpack_rows([entry.content for entry in entries])
-        wanted = rows.versions > 0 if self._pipeline.grouping.needed > 1 else rows.alerted
-        scores, texts = _join_carriers(self._pipeline, rows.take(wanted))
-        carriers = {
-            place: tuple(Carrier(**item) for item in orjson.loads(text))
-            for place, text in enumerate(texts)
-            if text
-        }
+        whole = self._pipeline.grouping.needed > 1
+        rows = unpack_rows([entry.content for entry in entries], alerting=not whole)
+        scores, texts = _join_carriers(self._pipeline, rows.take(rows.versions > 0) if whole else rows)
+        carriers = {place: _parse_carriers(text) for place, text in enumerate(texts) if text}
         window = Window.of_key(key)
         start = None if window is None else window.start
         return AlertingWindow(key, start, f"{key}:live:{entries[-1].seq}", scores, carriers, is_over=False)
@@ -146,6 +154,26 @@ def build_scores(pipeline: Pipeline, rows: EntryRows) -> pd.DataFrame:
     return pd.concat([frame, scored], axis=1).assign(
         is_anomaly=rows.alerted, model_version=rows.versions, row=np.arange(len(frame))
     )
+
+
+def read_live_carriers(pipeline: Pipeline, ledger: Ledger, window: str) -> dict[RowName, tuple[Carrier, ...]]:
+    """Return the columns that were named while a window was open, by row.
+
+    None where a row's score does not tell what it was explained from: its past may have been another one, and
+    without entities two rows may have one name.
+    """
+    if pipeline.data.lookback or not pipeline.data.id:
+        return {}
+    if not (entries := _read_alerting(ledger, pipeline.name, window, whole=False)):
+        return {}
+    rows = unpack_rows([entry.content for entry in entries], alerting=True)
+    rows = rows.take(rows.carriers != "")
+    names = name_rows(pipeline, build_scores(pipeline, rows))
+    return dict(zip(names, map(_parse_carriers, rows.carriers.tolist()), strict=True))
+
+
+def _parse_carriers(text: str) -> tuple[Carrier, ...]:
+    return tuple(Carrier(**item) for item in orjson.loads(text))
 
 
 def _join_carriers(pipeline: Pipeline, rows: EntryRows) -> tuple[pd.DataFrame, list[str]]:

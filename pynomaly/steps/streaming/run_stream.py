@@ -23,6 +23,8 @@ from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry.live_champion import LiveChampion
 from pynomaly.steps.delivery.live import LiveDelivery
 from pynomaly.steps.delivery.open_sinks import BlockReader, refuse_block
+from pynomaly.steps.notices.deliver import Sender, send_to_address
+from pynomaly.steps.notices.live import LiveNotices
 from pynomaly.steps.streaming.closing import ClosedWindow, close_due_windows, keep_long_windows
 from pynomaly.steps.streaming.dead_letters import format_letter
 from pynomaly.steps.streaming.entry_rows import EntryRows
@@ -36,8 +38,12 @@ _TICK_S = 1.0
 """Seconds from one look at what is over to the next."""
 
 _LEASE_PAUSE_S = 0.05
-_ALERT_PAUSE_S = 0.3
-"""Least time from one look at the alerts of open windows to the next: a look takes all of a window."""
+_ALERT_PAUSE_S, _LONGEST_ALERT_PAUSE_S = 0.3, 0.8
+"""Time from one look at the alerts of open windows to the next, which takes all alerts of a window: four
+times what the look took, so that looks leave the processor to the rows, within these bounds."""
+
+_LAG_S = 5.0
+"""Seconds from one note of the lag in the ledger to the next."""
 
 _RETRY_S, _LONGEST_RETRY_S = 1.0, 30.0
 """Seconds until a batch is tried again whose records failed, doubled each time up to the second."""
@@ -107,6 +113,8 @@ class StreamRun:
         Is given what became of every batch.
     read_block : callable
         Returns what a Prefect block holds, for sinks that name one.
+    through : Sender
+        How people are told.
     consumer : Consumer, optional
         What gives messages, in place of a consumer of the broker; without a broker, dead letters stay in the
         ledger.
@@ -126,6 +134,7 @@ class StreamRun:
         on_closed: Callable[[Sequence[ClosedWindow]], None] = lambda windows: None,
         on_batch: Callable[[BatchOutcome], None] = lambda outcome: None,
         read_block: BlockReader = refuse_block,
+        through: Sender = send_to_address,
         consumer: Consumer | None = None,
     ) -> None:
         if not pipeline.stream.broker and consumer is None:
@@ -135,9 +144,10 @@ class StreamRun:
         self._on_problem, self._on_closed, self._on_batch = on_problem, on_closed, on_batch
         self._consumer = consumer
         self._stop_asked = False
-        self._last_work = time.monotonic()
+        self._last_work, self._lag_due = time.monotonic(), 0.0
         self._alerts_due, self._ending = asyncio.Event(), asyncio.Event()
         self._read_block = read_block
+        self._notices = LiveNotices(pipeline, through, self._say_problem)
         self._publishing = asyncio.Lock()
 
     async def run(self, *, until_idle_s: float | None = None) -> StreamProgress:
@@ -155,7 +165,7 @@ class StreamRun:
         self._consumer = consumer = self._consumer or open_consumer(
             stream, group, name=self._name, on_problem=self._say_problem
         )
-        champion = LiveChampion(pipeline)
+        champion = LiveChampion(pipeline, warm=True)
         await asyncio.to_thread(champion.follow)
         publisher = open_publisher(stream) if stream.broker else None
         sinks = await asyncio.to_thread(LiveDelivery, pipeline, self._read_block, self._say_problem)
@@ -164,6 +174,7 @@ class StreamRun:
                 Ledger.open(pipeline.ledger_url) as ledger,
                 WindowRun(pipeline) as closing,
                 WindowRun(pipeline) as alerting,
+                self._notices,
             ):
                 sinks.start()
                 alerts = LiveAlerts(pipeline)
@@ -238,17 +249,29 @@ class StreamRun:
             await asyncio.to_thread(self._close_windows, closing)
             await self._publish_letters(ledger, publisher)
             self.progress.lag = await self._consumer.measure_lag()
+            await asyncio.to_thread(self._note_lag, ledger)
             is_quiet = until_idle_s is not None and time.monotonic() - self._last_work >= until_idle_s
             if is_quiet and not sum(self.progress.lag.values()):
                 return
+
+    def _note_lag(self, ledger: Ledger) -> None:
+        if time.monotonic() < self._lag_due or not self.progress.lag:
+            return
+        self._lag_due = time.monotonic() + _LAG_S
+        try:
+            ledger.stream.note_lag(self.pipeline.name, self.progress.lag)
+        except RecordError as error:
+            self._say_problem(f"the lag is not on record: {error}")
 
     async def _tell(self, alerts: LiveAlerts, alerting: WindowRun, sinks: LiveDelivery) -> None:
         """Open alerts as soon as a row alerts, and wake the sinks."""
         while not self._ending.is_set():
             await self._wait_for(self._alerts_due, _TICK_S)
             self._alerts_due.clear()
+            began = time.monotonic()
             await asyncio.to_thread(self._raise_alerts, alerts, alerting, sinks)
-            await self._wait_for(self._ending, _ALERT_PAUSE_S)
+            pause = min(max(4 * (time.monotonic() - began), _ALERT_PAUSE_S), _LONGEST_ALERT_PAUSE_S)
+            await self._wait_for(self._ending, pause)
 
     @staticmethod
     async def _wait_for(event: asyncio.Event, seconds: float) -> bool:
@@ -268,6 +291,7 @@ class StreamRun:
         try:
             if alerts.raise_due(alerting):
                 sinks.wake()
+                self._notices.wake()
             if alerts.waiting:
                 self._alerts_due.set()
         except LeaseHeldError:  # they are being grouped, perhaps with a window that closes

@@ -21,10 +21,11 @@ from pynomaly.records.ledger import Decision, Ledger, TrainingFacts
 from pynomaly.records.ledger.decision_evidence import UnusableEvidence
 from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import find_champion
-from pynomaly.steps.changes import has_outlasted
+from pynomaly.steps.changes import has_outlasted, learned_more
 from pynomaly.steps.rejections import count_attempts
 from pynomaly.steps.training.fit_candidates import FittedCandidate
 from pynomaly.steps.training.prepare import PreparedReference
+from pynomaly.steps.training.recalibration.new_p_values import find_detector_window
 from pynomaly.steps.training.train_candidates import compare_with, explain_unusable, train_candidates
 
 __all__ = ["choose_winner", "compare_with_champion", "refuse_unusable"]
@@ -70,6 +71,9 @@ def compare_with_champion(
             ledger.list_decisions(pipeline.name), ledger.answers.list_audits(pipeline.name), as_of
         )
         recent = ledger.list_recent_observations(pipeline.name, as_of, 52, reference.version)
+        learned = find_detector_window(
+            champion, ledger.find_version_training(pipeline.name, reference.version)
+        )
     observations = [Observation.from_dict(item) for item in recent]
     return compare_with(
         pipeline,
@@ -80,6 +84,7 @@ def compare_with_champion(
         among=among,
         attempt=attempt,
         outlasted=has_outlasted(observations, prepared.window, pipeline.retraining.settled),
+        grown=learned_more(observations, learned, prepared.window, pipeline.windows.reference),
     )
 
 

@@ -33,6 +33,7 @@ from pynomaly.steps.changes import (
     find_change_start,
     find_drift_start,
     find_learned_start,
+    has_grown,
     recalibrates_again,
 )
 from pynomaly.steps.keys import compute_work_key
@@ -43,7 +44,11 @@ from pynomaly.steps.training.exclusions import (
     find_reference_champion,
     hold_out_rows,
 )
-from pynomaly.steps.training.recalibration.new_p_values import find_learned_end, require_recalibratable
+from pynomaly.steps.training.recalibration.new_p_values import (
+    find_detector_window,
+    find_learned_end,
+    require_recalibratable,
+)
 from pynomaly.steps.training.reference import HeldReference, ReferenceRows, read_reference_rows
 
 __all__ = [
@@ -168,7 +173,13 @@ def plan_training(
         )
         account = find_account(pipeline, ledger, champion.version) if champion else None
         withdrawn = account.list_withdrawn() if account else ()
-        by_event = find_cause(observations, pipeline.degradation, withdrawn)
+        learner = registry.load_bundle(champion) if champion and pipeline.data.time else None
+        learned = "all"
+        if champion and learner:
+            training = ledger.find_version_training(pipeline.name, champion.version)
+            learned = find_detector_window(learner, training)
+        grown = has_grown(observations, learned, as_of, pipeline.windows.reference)
+        by_event = find_cause(observations, pipeline.degradation, withdrawn, grown)
         cause = {"event": by_event, "manual": reason}.get(trigger, "schedule")
         change = find_drift_start(observations)
         rejections = count_rejections(
@@ -181,8 +192,8 @@ def plan_training(
                 ("recalibrate" if again else kind, cause) if pipeline.data.time else ("train", "alert_rate")
             )
         recalibrates = champion is not None and kind == "recalibrate"
-        earliest = _find_earliest(pipeline, ledger, registry, champion, recalibrates) if champion else None
-        since = find_change_start(observations)
+        earliest = find_learned_end(learner) if recalibrates and learner else find_learned_start(learned)
+        since = None if cause == "growth" else find_change_start(observations)
         reference = read_reference_rows(pipeline, as_of, champion is None, since, earliest, recalibrates)
         window, rows, left_out, data_hash = (
             reference.window,
@@ -244,18 +255,6 @@ def _select_candidates(pipeline: Pipeline, remedy: str, champion: ModelRef | Non
         return configured
     detector = champion.tags.get("pynomaly.detector")
     return tuple(item for item in configured if item.detector == detector) or configured
-
-
-def _find_earliest(
-    pipeline: Pipeline, ledger: Ledger, registry: Registry, champion: ModelRef, recalibrates: bool
-) -> datetime | None:
-    """Returns the earliest row of a new reference: new to a recalibrated champion, else of its own time."""
-    if recalibrates:
-        return find_learned_end(registry.load_bundle(champion))
-    training = ledger.find_version_training(pipeline.name, champion.version)
-    if training is None or training.facts.registered is None:
-        return None
-    return find_learned_start(training.facts.window, training.facts.registered.recalibrated)
 
 
 def _count_exclusions(

@@ -161,7 +161,9 @@ def holds_change(
     """Returns whether the rows since a change are enough to learn from them alone.
 
     An incident of some weeks looks like a change: rows without labels are fitted once it has lasted
-    ``retraining.settled``. They may set p-values before, as far as the gate lets them.
+    ``retraining.settled``. To know that it is none takes fewer labels than to learn rows: where a third of
+    ``retraining.min_rows`` are labelled normal, half of that time is enough. Rows may set p-values before, as
+    far as the gate lets them.
 
     Parameters
     ----------
@@ -179,7 +181,9 @@ def holds_change(
     if len(frame) - left_out < settings.min_rows:
         return False
     labelled = int(frame[label].notna().sum()) if label else 0
-    return recalibrates or labelled >= settings.min_rows or window.length >= settings.settled
+    normal = int((frame[label] == 0).sum()) if label else 0
+    known = 3 * normal >= settings.min_rows and 2 * window.length >= settings.settled
+    return recalibrates or known or labelled >= settings.min_rows or window.length >= settings.settled
 
 
 def read_reference(pipeline: Pipeline, window: Window | None, as_of: datetime) -> Reference:

@@ -41,8 +41,8 @@ from pynomaly.steps.keys import read_git_commit
 from pynomaly.steps.obstacles import describe_new_baselines
 from pynomaly.steps.pipeline_records import PipelineRecords
 from pynomaly.steps.training.fit_candidates import FittedCandidate
-from pynomaly.steps.training.label_free_checks import probe_version
 from pynomaly.steps.training.prepare import PreparedReference
+from pynomaly.steps.training.recalibration.probe_winner import probe_winner
 from pynomaly.steps.training.training_facts import COUNT_NAMES, build_training_facts, name_training_page
 from pynomaly.steps.training.training_rows import JudgedRows
 
@@ -174,7 +174,7 @@ def _log_and_register(
                             *_note_baselines(registry, pipeline, item),
                         ),
                         new=True,
-                        probe=_probe_winner(pipeline, prepared, item),
+                        probe=probe_winner(pipeline, prepared, item, registry),
                         expected_rate_low=expected.low,
                         expected_rate_high=expected.high,
                         held_out_alert_rate=float(held_out["is_anomaly"].mean()),
@@ -211,13 +211,6 @@ def _note_baselines(registry: Registry, pipeline: Pipeline, item: FittedCandidat
         return ()
     champion = registry.load_bundle(registry.find_version(pipeline.name, version))
     return describe_new_baselines(bundle, champion)
-
-
-def _probe_winner(pipeline: Pipeline, prepared: PreparedReference, item: FittedCandidate) -> dict[str, Any]:
-    """Probe the winner on the rows of its training, which hold no injected anomalies."""
-    bundle = Bundle.load(Path(item.folder), item.sha256)
-    fitted, held_out = (load_rows(prepared.path, part) for part in ("fit", "calibration"))
-    return probe_version(pipeline, bundle, fitted, held_out).to_dict()
 
 
 def _keep_judged(

@@ -25,8 +25,8 @@ from pynomaly.judging.comparison.compare import (
     VerdictOutcome,
     compare_scores,
     judge_by_alerts,
-    judge_by_change,
     judge_by_promise,
+    judge_by_rows,
 )
 from pynomaly.judging.comparison.evaluation import explain_unusable_scores
 from pynomaly.judging.comparison.evidence import Evidence, Rung
@@ -210,6 +210,7 @@ def compare_with(
     among: int = 1,
     attempt: int = 1,
     outlasted: bool = False,
+    grown: bool = False,
 ) -> Verdict:
     """Compare a challenger with a champion on the challenger's judged rows.
 
@@ -227,6 +228,8 @@ def compare_with(
         Which challenger it is since the last promotion that stood.
     outlasted : bool
         Whether it learned a lasting change alone, of which the champion learned nothing.
+    grown : bool
+        Whether it learned what the champion learned, and at least as much more since.
     """
     tables = champion.score(judged.frame), challenger.scores()
     pair = tables[0]["score"].to_numpy(), tables[1]["score"].to_numpy()
@@ -249,7 +252,9 @@ def compare_with(
     if not np.array_equal(*pair):
         promise = champion.policy.threshold, pipeline.degradation.alert_rate_factor
         verdict = judge_by_promise(verdict, blocked, flags, *promise, pipeline.comparison)
-        return judge_by_change(verdict, pipeline.comparison) if outlasted else verdict
+        if outlasted or grown:
+            return judge_by_rows(verdict, pipeline.comparison, grown)
+        return verdict
     p_values, normal, promised = tables[0]["p_value"].to_numpy(), evidence.truth == 0, challenger.threshold()
     held = hold_to_promise(flags[0], p_values, pair[0], normal, promised)
     return judge_by_alerts(verdict, evidence, (held, flags[1]), pipeline.comparison)

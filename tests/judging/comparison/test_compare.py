@@ -18,8 +18,8 @@ from pynomaly.judging.comparison.compare import (
     VerdictOutcome,
     compare_scores,
     judge_by_alerts,
-    judge_by_change,
     judge_by_promise,
+    judge_by_rows,
 )
 from pynomaly.judging.comparison.evidence import Evidence, Rung
 from pynomaly.judging.comparison.verdict import count_looks
@@ -356,7 +356,8 @@ def test_what_is_inferior_or_was_not_tested_stays() -> None:
     waiting = compare_scores(few, weak, weak, SETTINGS)
     assert judge_by_promise(waiting, few, (every, none), 0.01, 3.0, SETTINGS) == waiting
     for verdict in (worse, waiting):
-        assert judge_by_change(verdict, SETTINGS) == verdict
+        for grown in (True, False):
+            assert judge_by_rows(verdict, SETTINGS, grown) == verdict
 
 
 def test_broken_alerts_need_no_test_of_the_ranking() -> None:
@@ -368,15 +369,28 @@ def test_broken_alerts_need_no_test_of_the_ranking() -> None:
     assert judge_by_promise(waiting, evidence, (every, none), 0.01, 3.0, SETTINGS).promotes
 
 
-def test_after_a_lasting_change_a_tie_goes_to_the_newer_model() -> None:
+@pytest.mark.parametrize(
+    ("grown", "reason"),
+    [(False, "the columns have drifted from what champion learned"), (True, "champion learned few rows")],
+)
+def test_a_tie_goes_to_the_model_that_learned_the_rows_that_count(grown: bool, reason: str) -> None:
     truth, weak, _, _ = world()
     tie = compare_scores(Evidence(truth), weak, weak, SETTINGS)
     assert not tie.promotes
-    verdict = judge_by_change(tie, SETTINGS)
+    verdict = judge_by_rows(tie, SETTINGS, grown)
     assert verdict.promotes
-    assert "the columns have drifted from what champion learned" in verdict.reasons[0]
-    lower = replace(tie, difference=-SETTINGS.margin - 0.001)
-    assert judge_by_change(lower, SETTINGS) == lower
+    assert reason in verdict.reasons[0]
+    lower = replace(tie, difference=-0.1, low=-0.25, high=0.05)
+    assert judge_by_rows(lower, SETTINGS, grown).promotes, "a lower value that chance explains"
+
+
+def test_a_loss_that_is_shown_keeps_the_champion_however_many_attempts_went_before() -> None:
+    truth, weak, _, _ = world()
+    tie = compare_scores(Evidence(truth), weak, weak, SETTINGS)
+    first = replace(tie, difference=-0.1, low=-0.19, high=-0.01)
+    assert judge_by_rows(first, SETTINGS, True) == first
+    fourth = replace(first, low=-0.23, high=0.03, level=1 - 0.05 / 12)  # as certain, at the level of a fourth
+    assert judge_by_rows(fourth, SETTINGS, True) == fourth
 
 
 def test_equal_models_whose_alerts_cluster_are_rarely_promoted_by_them() -> None:

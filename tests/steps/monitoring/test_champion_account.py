@@ -22,7 +22,7 @@ from pynomaly.records.ledger.decision_evidence import AccountEvidence
 from pynomaly.records.registry import ModelRef, Registry
 from pynomaly.steps.account import find_account, open_account
 from pynomaly.steps.monitoring.monitor_window import monitor_window
-from pynomaly.steps.notify import classify_decision
+from pynomaly.steps.notices.send import classify_decision
 from pynomaly.steps.reporting.overview import describe_status
 from tests.steps.conftest import MOMENT, start_with_champion
 

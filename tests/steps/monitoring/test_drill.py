@@ -31,7 +31,7 @@ def test_a_drill_arrives_and_leaves_production_alone(pipeline) -> None:
         before = (ledger.list_partitions(owner.name), ledger.list_recent_observations(owner.name, AT, 99))
     messages: list[tuple[str, str]] = []
 
-    result = drill(owner, WEEK, AT, lambda target, title, body: messages.append((title, body)))
+    result = drill(owner, WEEK, AT, lambda target, message: messages.append((message.title, message.body)))
 
     assert result.passed, result.reasons
     assert result.channel == ("ops",)

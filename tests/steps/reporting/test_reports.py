@@ -19,7 +19,7 @@ from pynomaly.records.registry import Registry
 from pynomaly.records.store import Store
 from pynomaly.steps.monitoring import window_facts
 from pynomaly.steps.monitoring.monitor_window import MonitoredWindow, monitor_window
-from pynomaly.steps.notify import deliver_messages
+from pynomaly.steps.notices.deliver import deliver_messages
 from pynomaly.steps.promotion.apply_policy import apply_policy
 from pynomaly.steps.promotion.promote import rollback
 from pynomaly.steps.reporting import reports
@@ -114,8 +114,10 @@ def test_a_life_in_pages(pipeline: Make, tmp_path: Path) -> None:
     links = {pages[0].path: "http://127.0.0.1:5000/#/runs/1"}
     assert queue_report(settings, pages, MOMENT, links) == 1
     assert queue_report(settings, pages, MOMENT, links) == 0
-    deliver_messages(settings, lambda target, title, body: sent.append((target.name, title, body)))
-    ((name, title, body),) = sent
+    deliver_messages(settings, lambda target, message: sent.append((target.name, message)))
+    ((name, message),) = sent
+    title, body = message.title, message.body
+    assert message.files == tuple(page.path for page in pages)
     assert (name, title) == ("ops", "[pynomaly] machines: report as of 2026-01-19 00:00 UTC")
     assert all(part in body for page in pages for part in (page.summary, page.path))
     assert links[pages[0].path] in body

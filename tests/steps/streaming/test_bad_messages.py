@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pynomaly.data.brokers import memory, open_publisher
 from pynomaly.data.brokers.messages import Message, Outgoing
 from pynomaly.data.streams.decoding import MessageDecoder
 from pynomaly.records.ledger import Ledger
+from pynomaly.steps.operations.prune import prune
 from pynomaly.steps.streaming.dead_letters import MAX_OF_MESSAGE, build_letters
 from pynomaly.steps.streaming.run_stream import StreamRun
 from tests.steps.streaming.conftest import LiveTable
@@ -207,3 +209,15 @@ def test_dead_letters_are_published_once_by_two_workers(
     asyncio.run(work())
     published = [message for part in memory._TOPICS["readings.dead"].parts for message in part]
     assert sorted(orjson.loads(item.body)["message"].encode() for item in published) == sorted(bodies)
+
+
+def test_dead_letters_without_a_topic_go_when_their_retention_is_over(
+    live_table: Callable[..., LiveTable],
+) -> None:
+    table = live_table()
+    table.send([Message(b"{", "readings/0", 0)])
+    later = datetime.now(UTC) + timedelta(days=91)
+    assert prune(table.live, apply=True).counts.get("letters") is None
+    assert prune(table.live, apply=True, now=later).counts["letters"] == {"count": 1, "bytes": 1}
+    with Ledger.open(table.live.ledger_url) as ledger:
+        assert ledger.stream.list_letters(table.live.name) == ()

@@ -10,6 +10,7 @@ import pytest
 from pynomaly.data.window import Window
 from pynomaly.judging.alerts.alert import Alert
 from pynomaly.records.ledger import Ledger
+from pynomaly.steps.alerting.carriers import find_carriers
 from pynomaly.steps.alerting.raise_alerts import raise_alerts, read_alerts
 from pynomaly.steps.streaming.closing import keep_window_rows
 from pynomaly.steps.streaming.live_alerts import LiveAlerts
@@ -77,3 +78,36 @@ def test_alerts_of_a_closed_window_are_those_of_batch(live_table: Callable[..., 
         assert raise_alerts(table.live, run) == ()
     carriers = [item.carriers for item in find_alerts(table).values()]
     assert all(carriers)
+
+
+def test_what_was_explained_live_is_not_explained_again_when_the_window_closes(
+    live_table: Callable[..., LiveTable], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = live_table(alerts={"policy": "quantile", "quantile": 0.1})
+    raise_live(table, LiveAlerts(table.live), table.send(table.messages(rows_of(table, DAY))))
+    live = {name: item.carriers for name, item in find_alerts(table).items()}
+    with monkeypatch.context() as patch:
+        patch.setattr("pynomaly.steps.alerting.raise_alerts.find_carriers", refuse_to_explain)
+        assert close(table) == [DAY.key]
+    assert {name: item.carriers for name, item in find_alerts(table).items()} == live
+    with WindowRun(table.live) as run:
+        bundle = run.load_bundle(run.registry.resolve_alias(table.live.name, "champion"))
+        rows = run.read_window(DAY).require_clean(bundle.contract)
+        flagged = bundle.score(rows)["is_anomaly"].to_numpy(dtype=bool)
+        assert set(live.values()) <= set(find_carriers(bundle, rows[flagged]))
+
+
+def refuse_to_explain(*arguments: object) -> None:
+    raise AssertionError("it was explained while the window was open")
+
+
+def test_a_window_that_closed_before_its_alerts_were_explained_stays_closed(
+    live_table: Callable[..., LiveTable],
+) -> None:
+    table = live_table(alerts={"policy": "quantile", "quantile": 0.1})
+    outcomes = table.send(table.messages(rows_of(table, DAY)))
+    assert close(table) == [DAY.key]
+    assert raise_live(table, LiveAlerts(table.live), outcomes) == 0
+    with Ledger.open(table.live.ledger_url) as ledger:
+        assert ledger.stream.list_open_windows(table.live.name) == ()
+    assert all(item.carriers for item in find_alerts(table).values())

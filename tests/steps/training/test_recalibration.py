@@ -18,11 +18,16 @@ from pynomaly.records.registry import Registry
 from pynomaly.steps.monitoring.monitor_window import MonitoredWindow, find_monitoring_window, monitor_window
 from pynomaly.steps.promotion.promote import promote
 from pynomaly.steps.rejections import count_rejections
+from pynomaly.steps.replay.replay import replay
 from pynomaly.steps.training.compare_models import choose_winner, compare_with_champion
 from pynomaly.steps.training.fit_candidates import recalibrate_champion
 from pynomaly.steps.training.planning import TrainingPlan, plan_training
 from pynomaly.steps.training.prepare import prepare_reference
-from pynomaly.steps.training.recalibration.new_p_values import find_learned_end, read_baseline
+from pynomaly.steps.training.recalibration.new_p_values import (
+    find_learned_end,
+    name_detector_window,
+    read_baseline,
+)
 from pynomaly.steps.training.recalibration.rehearsal import rehearse_recalibration
 from pynomaly.steps.training.register import register_training
 from tests.steps.conftest import learn, plan
@@ -118,6 +123,12 @@ def test_thresholds_that_moved_are_set_again_and_alerts_are_as_promised(pipeline
     assert (first["score"] == second["score"]).all()
     assert (first["p_value"] <= second["p_value"]).mean() > 0.95
     assert find_learned_end(fresh) == AFTER
+    registry = Registry.open_for(settings)
+    first_ref, second_ref = (registry.find_version(settings.name, version) for version in (1, 2))
+    probes = [read_baseline(settings, ref).probe for ref in (first_ref, second_ref)]
+    assert probes[0] == probes[1], "a ranking that stays is held against the same measurement"
+    learned = name_detector_window(champion, recalibrated=False)
+    assert name_detector_window(fresh, recalibrated=True) == learned
     alerts = []
     for week in (9, 10):
         kept = monitor(settings, week)
@@ -137,6 +148,9 @@ def test_a_promise_that_is_withdrawn_asks_for_a_recalibration_after_one_bad_wind
     assert any("withdrawn promises" in reason for reason in asked.reasons)
     at = (START + 7 * WEEK).to_pydatetime()
     assert plan(settings, at, "event", "a test").decision.remedy == "recalibrate"
+    replayed = replay(settings, FIRST, at + WEEK, ("ours",))["policies"]["ours"]["decisions"]
+    assert [item["at"] for item in replayed] == [at.isoformat()], "a replay has the account, too"
+    assert replayed[0]["reasons"][0].startswith("thresholds moved")
 
 
 def test_a_bad_window_is_checked_at_once_where_that_decides(pipeline: Make) -> None:

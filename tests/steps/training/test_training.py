@@ -21,8 +21,11 @@ from pynomaly.records.registry import Registry
 from pynomaly.steps.changes import (
     find_cause,
     find_change_start,
+    find_drift_start,
     find_learned_start,
+    has_grown,
     has_outlasted,
+    learned_more,
     recalibrates_again,
 )
 from pynomaly.steps.gate import check_gate
@@ -223,6 +226,21 @@ def test_a_change_starts_with_the_unbroken_run_of_bad_windows() -> None:
 
 
 @pytest.mark.parametrize(
+    ("newest", "start"), [({"heat": 0.9}, 3), ({"heat": 0.7}, 3), ({"heat": 0.6}, None), ({}, 3)]
+)
+def test_a_change_that_is_drift_by_what_adds_up_alone_is_over(
+    newest: dict[str, float], start: int | None
+) -> None:
+    """The sensor is back, and its windows together still say that it was away."""
+    usual = [observation(day, levels={"heat": 0.4, "power": 0.5, "(score)": 0.5}) for day in (1, 2)]
+    away = {"heat": 0.9, "power": 0.45, "(score)": 0.9}
+    run = [observation(day, data="drift", levels=away) for day in (3, 4)]
+    last = observation(5, data="drift", levels=newest | {"power": 0.5, "(score)": 0.5})
+    since = find_drift_start([*usual, *run, last])
+    assert (since and since.day) == start
+
+
+@pytest.mark.parametrize(
     ("days", "window", "lasts"),
     [
         (5, "2026-01-01/2026-01-06", True),
@@ -251,16 +269,60 @@ def test_a_refused_recalibration_is_tried_again_unless_alerts_are_far_too_many(
 def test_no_reference_reaches_behind_what_the_champion_learned() -> None:
     start, end = (datetime(2026, 1, day, tzinfo=UTC) for day in (1, 15))
     key = Window(start, end).key
-    assert find_learned_start(key, recalibrated=False) == start
-    assert find_learned_start(key, recalibrated=True) is None
-    assert find_learned_start("all", recalibrated=False) is None
+    assert find_learned_start(key) == start
+    assert find_learned_start("all") is None
+
+
+LEARNED = "20260101T000000Z--20260108T000000Z"
+
+
+@pytest.mark.parametrize(
+    ("days", "learned", "reference", "changes", "grown"),
+    [
+        (14, LEARNED, 28, {}, True),  # twice as long
+        (13, LEARNED, 28, {}, False),
+        (10, LEARNED, 10, {}, True),  # a whole reference
+        (14, LEARNED, 7, {}, False),  # it learned a whole one
+        (14, LEARNED, 28, {"data": "drift"}, False),  # another change
+        (14, LEARNED, 28, {"alert_status": "violated"}, True),
+        (14, "all", 28, {}, False),
+    ],
+)
+def test_a_champion_of_few_rows_has_grown_when_there_are_twice_as_many(
+    days: int, learned: str, reference: int, changes: dict[str, object], grown: bool
+) -> None:
+    windows = [observation(10, **changes), observation(11)]
+    until, whole = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=days), timedelta(days=reference)
+    assert has_grown(windows, learned, until, whole) == grown
+    start = max(datetime(2026, 1, 1, tzinfo=UTC), until - whole)
+    assert learned_more(windows, learned, Window(start, until).key, whole) == grown
+    later = Window(start + timedelta(days=1), until).key  # without the first of its rows
+    assert not learned_more(windows, learned, later, whole)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({}, "growth"),
+        ({"alert_status": "violated"}, "growth"),
+        ({"alert_status": "violated", "performance_status": "none"}, "growth"),
+        ({"data": "drift"}, "data_drift"),
+        ({"performance_status": "critical"}, "performance"),
+    ],
+)
+def test_more_rows_are_the_cause_unless_performance_or_columns_ask(
+    changes: dict[str, object], cause: str
+) -> None:
+    assert find_cause([observation(1, **changes)], Degradation(), (), grown=True) == cause
 
 
 @pytest.mark.parametrize(
     ("days", "labelled", "recalibrates", "enough"),
     [
         (14, 300, False, True),  # people say what is normal
-        (14, 299, False, False),  # an incident of two weeks looks the same
+        (13, 299, False, False),  # an incident of two weeks looks the same
+        (14, 100, False, True),  # some labels tell one that has lasted from an incident
+        (14, 99, False, False),
         (28, 0, False, True),
         (14, 0, True, True),
         (2, 100, True, False),  # too few rows in any case

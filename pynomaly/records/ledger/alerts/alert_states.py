@@ -26,7 +26,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from pynomaly.judging.alerts.alert import ALERT_SEVERITIES, Alert
+from pynomaly.config import SEVERITIES
+from pynomaly.judging.alerts.alert import Alert
 from pynomaly.records.ledger.database import Database
 from pynomaly.records.ledger.tables import alert_states
 
@@ -128,7 +129,7 @@ class AlertStates:
         after : AlertPlace, optional
             The last alert of the page before.
         """
-        wanted = [ALERT_SEVERITIES.index(item) for item in chosen.severities or ALERT_SEVERITIES]
+        wanted = [SEVERITIES.index(item) for item in chosen.severities or SEVERITIES]
         groups = [[item] for item in sorted(wanted)] if order == "severity" else [sorted(wanted)]
         places: list[AlertPlace] = []
         for group in groups:
@@ -182,7 +183,7 @@ class AlertStates:
         columns = (c.pipeline, c.state, c.severity)
         query = select(*columns, func.count()).where(*_select_where(chosen)).group_by(*columns)
         return {
-            (pipeline, state, ALERT_SEVERITIES[severity]): int(count)
+            (pipeline, state, SEVERITIES[severity]): int(count)
             for pipeline, state, severity, count in self._database.read_rows(query)
         }
 
@@ -201,7 +202,7 @@ class AlertStates:
         lanes: dict[tuple[str, str], dict[str, dict[str, int]]] = {key: {} for key in totals}
         for pipeline, entity, moment, severity, count in self._database.read_rows(query):
             cell = lanes[pipeline, entity].setdefault(moment, {})
-            cell[ALERT_SEVERITIES[severity]] = int(count)
+            cell[SEVERITIES[severity]] = int(count)
         return tuple(AlertLane(*key, totals[key], counts) for key, counts in lanes.items())
 
     def list_pipelines(self) -> frozenset[str]:
@@ -233,7 +234,7 @@ def _select_where(chosen: AlertFilter) -> list[ColumnElement[bool]]:
         if values:
             where.append(column.in_(sorted(values)))
     if chosen.severities:
-        where.append(c.severity.in_([ALERT_SEVERITIES.index(item) for item in chosen.severities]))
+        where.append(c.severity.in_([SEVERITIES.index(item) for item in chosen.severities]))
     for column, value in ((c.entity, chosen.entity), (c.cause, chosen.cause), (c.assignee, chosen.assignee)):
         if value:
             where.append(column == value)

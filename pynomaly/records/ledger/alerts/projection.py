@@ -13,14 +13,15 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
+from pynomaly.config import SEVERITIES
 from pynomaly.errors import RecordError
-from pynomaly.judging.alerts.alert import ALERT_SEVERITIES, build_alert
+from pynomaly.judging.alerts.alert import build_alert
 from pynomaly.records.ledger.rows import to_json
 from pynomaly.records.ledger.tables import alert_events, alert_states
 
 __all__ = ["STATES_SINCE", "fill_alert_states", "renew_alert_states"]
 
-STATES_SINCE = "0008"
+STATES_SINCE = "0011"
 """Revision of the tables from which states are kept."""
 
 _PART = 500  # alerts renewed at once: a statement of sqlite has a bounded number of values
@@ -79,7 +80,7 @@ def _build_row(name: str, events: Sequence[Row[Any]]) -> dict[str, Any] | None:
         "pipeline": alert.pipeline,
         "alert": name,
         "state": alert.state,
-        "severity": ALERT_SEVERITIES.index(alert.severity),
+        "severity": SEVERITIES.index(alert.severity),
         "newest": newest,
         "entity": alert.entity,
         "cause": alert.cause,

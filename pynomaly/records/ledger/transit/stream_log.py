@@ -52,12 +52,16 @@ class StreamPosition:
         Newest time of its rows.
     at : datetime or None
         When that was recorded.
+    lag : int or None
+        Messages that waited in it at the moment `measured`; None where the broker does not tell.
     """
 
     part: str
     offset: int | None = None
     newest: datetime | None = None
     at: datetime | None = None
+    lag: int | None = None
+    measured: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -129,8 +133,9 @@ class StreamLog:
     def read_positions(self, pipeline: str) -> dict[str, StreamPosition]:
         """Return how far each part was read, by its name."""
         table = stream_positions.c
-        query = select(table.part, table.offset, table.newest, table.at).where(table.pipeline == pipeline)
-        rows = self._database.read_rows(query.where(table.part != _LOG))
+        columns = [table[each.name] for each in fields(StreamPosition)]
+        query = select(*columns).where(table.pipeline == pipeline, table.part != _LOG)
+        rows = self._database.read_rows(query)
         return {row.part: StreamPosition(*row) for row in rows}
 
     def name_log(self, pipeline: str) -> str:
@@ -218,6 +223,14 @@ class StreamLog:
         latest = max(filter(None, (newest, position.newest)), default=None)
         changes = {"offset": position.offset, "newest": latest, "at": now}
         connection.execute(update(stream_positions).where(same).values(changes))
+
+    def note_lag(self, pipeline: str, lag: Mapping[str, int]) -> None:
+        """Note how many messages wait in each part; of parts that no message was recorded of nothing is."""
+        table, now = stream_positions.c, self._database.clock()
+        with self._database.begin_write() as connection:
+            for part, count in lag.items():
+                same = (table.pipeline == pipeline) & (table.part == part)
+                connection.execute(update(stream_positions).where(same).values(lag=count, measured=now))
 
     # Rows of open windows
 

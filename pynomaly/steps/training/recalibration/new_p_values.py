@@ -23,7 +23,7 @@ from pynomaly.model.bundle import Bundle
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.row_times import rows_per_day
 from pynomaly.model.window_alerts import count_events_again
-from pynomaly.records.ledger import Ledger, TrainedBaseline, parse_window_key
+from pynomaly.records.ledger import Ledger, TrainedBaseline, TrainingRecord, parse_window_key
 from pynomaly.records.registry import ModelRef
 from pynomaly.steps.rejections import RECALIBRATED
 from pynomaly.steps.training.label_free_checks import probe_model
@@ -32,13 +32,19 @@ from pynomaly.steps.training.train_candidates import MemoryCandidate
 from pynomaly.steps.training.training_rows import TrainingRows
 
 __all__ = [
+    "find_detector_window",
     "find_learned_end",
     "find_objections",
+    "name_detector_window",
     "read_baseline",
     "recalibrate_bundle",
     "recalibrate_in_memory",
     "require_recalibratable",
 ]
+
+
+_DETECTOR_WINDOW = "detector_window"
+"""Fact of a recalibrated bundle: key of the window that its detector learned."""
 
 
 def require_recalibratable(pipeline: Pipeline, champion: ModelRef | None) -> ModelRef:
@@ -65,6 +71,21 @@ def find_learned_end(champion: Bundle) -> datetime | None:
     """Return when the rows end that the champion learned or that set its p-values; None without times."""
     edges = parse_window_key(str(champion.facts.get("window", "")))
     return edges[1] if edges else None
+
+
+def find_detector_window(champion: Bundle, training: TrainingRecord | None) -> str:
+    """Return the key of the window that the champion's detector learned; "all" where that is not known.
+
+    That is where `training`, the record of its version, set p-values alone in an earlier edition.
+    """
+    registered = training.facts.registered if training else None
+    return name_detector_window(champion, recalibrated=registered is None or registered.recalibrated)
+
+
+def name_detector_window(champion: Bundle, *, recalibrated: bool) -> str:
+    """Return the key of the window that a detector learned; `recalibrated` as its newest training was."""
+    learned = champion.facts.get(_DETECTOR_WINDOW)
+    return str(learned or (not recalibrated and champion.facts.get("window")) or "all")
 
 
 def read_baseline(pipeline: Pipeline, champion: ModelRef) -> TrainedBaseline:
@@ -146,7 +167,9 @@ def recalibrate_bundle(
     daily = rows_per_day(learned, champion.contract, rows.row_weight)
     bundle = champion.recalibrate(learned, dict(facts))
     rates = count_events_again(bundle, learned, pipeline)
-    bundle = replace(bundle, facts={**bundle.facts, "events": rates.to_dict() if rates else None})
+    own = champion.facts.get(_DETECTOR_WINDOW) or champion.facts.get("window")
+    kept = {_DETECTOR_WINDOW: own, "events": rates.to_dict() if rates else None}
+    bundle = replace(bundle, facts={**bundle.facts, **kept})
     return bundle.with_policy(
         AlertPolicy.from_config(pipeline.alerts, daily, champion.contract.numeric, rates)
     )

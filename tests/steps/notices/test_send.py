@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,13 +16,9 @@ import pytest
 from pynomaly.config import Pipeline
 from pynomaly.errors import ConfigError
 from pynomaly.records.ledger import Decision, Ledger
-from pynomaly.steps.notify import (
-    classify_decision,
-    deliver_messages,
-    list_undelivered,
-    send_notifications,
-    send_test_messages,
-)
+from pynomaly.steps.notices.deliver import deliver_messages, send_test_messages
+from pynomaly.steps.notices.send import classify_decision, list_undelivered, send_notifications
+from tests.mail import MailServer, run_mail_server
 
 NOW = datetime(2026, 1, 19, tzinfo=UTC)
 
@@ -64,35 +59,11 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]:
 
 
 @pytest.fixture
-def mail(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]:
+def mail(monkeypatch: pytest.MonkeyPatch) -> Iterator[MailServer]:
     """A mail server that accepts everything."""
-    sink = Sink()
-
-    class Talk(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            self.wfile.write(b"220 here\r\n")
-            while line := self.rfile.readline():
-                word = line[:4].upper().strip()
-                if word == b"DATA":
-                    self.wfile.write(b"354 go on\r\n")
-                    text = b""
-                    while (part := self.rfile.readline()) != b".\r\n":
-                        text += part
-                    sink.messages.append({"text": text.decode()})
-                self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 fine\r\n")
-                if word == b"QUIT":
-                    return
-
-    with socketserver.TCPServer(("127.0.0.1", 0), Talk) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        port = server.server_address[1]
-        monkeypatch.setenv(
-            "MAIL_URL", f"mailto://127.0.0.1:{port}?from=pynomaly@example.org&to=ops@example.org"
-        )
-        yield sink
-        server.shutdown()
-        thread.join()
+    with run_mail_server() as server:
+        monkeypatch.setenv("MAIL_URL", server.address)
+        yield server
 
 
 def settings(make: Callable[..., Pipeline], **more: Any) -> Pipeline:
@@ -176,21 +147,21 @@ def test_a_verdict_behind_many_others_is_told_of_too(pipeline) -> None:
     for number in range(130):
         record(owner, "degradation", "normal", f"w{number}")
     titles: list[str] = []
-    send_notifications(owner, lambda target, title, body: titles.append(title))
+    send_notifications(owner, lambda target, message: titles.append(message.title))
     assert len(titles) == 1
     record(owner, "promote", "superior", "v2")
     for number in range(130):
         record(owner, "degradation", "normal", f"x{number}")
-    send_notifications(owner, lambda target, title, body: titles.append(title))
+    send_notifications(owner, lambda target, message: titles.append(message.title))
     assert len(titles) == 2
 
 
-def test_mail_arrives_and_says_what_happened(pipeline, mail: Sink) -> None:
+def test_mail_arrives_and_says_what_happened(pipeline, mail: MailServer) -> None:
     owner = pipeline(days=1, notify={"targets": [{"name": "mail", "url_env": "MAIL_URL"}], "attempts": 1})
     record(owner, "rollback", "done", "machines v1")
     (done,) = send_notifications(owner)
     assert done.delivered, done.reason
-    assert "rollback" in mail.messages[0]["text"]
+    assert "rollback" in mail.mails[0].as_string()
 
 
 def test_the_test_message_says_per_target_what_happened(pipeline, hook: Sink) -> None:
