@@ -4,7 +4,7 @@
 
 Writes that many alerts into a ledger by the functions that grouping uses, serves the console as
 ``pynomaly console`` does, and asks its pages one after the other. Then 50 readers ask pages while 10 writers
-answer alerts, each alert once, and a process goes on writing new alerts, as scoring does. Every answer that was
+answer alerts, each alert once, and a process goes on writing alerts, as scoring does. Each answer that was
 accepted must be on record.
 """
 
