@@ -26,9 +26,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.stream_bench import Bench, Worker, read_rss_mib, run_bench
+from benchmarks.stream_bench import WINDOW_ROWS, Bench, Worker, read_rss_mib, run_bench
 
-PARTS = ("latency", "backlog", "memory", "recovery")
+PARTS = ("latency", "backlog", "cores", "batch", "memory", "recovery")
 OPENED = "org.pynomaly.alert.opened"
 
 
@@ -74,7 +74,8 @@ def measure_backlog(bench: Bench, count: int) -> list[str]:
     """A worker takes a backlog; then consumers that only score take the same messages."""
     bench.send(count)
     lines = ["| consumer | rows | rows/s by the clock | rows/s of processor time |", "|---|---|---|---|"]
-    roles = ["product", "plain", *(["river"] if find_spec("river") else [])]
+    looks_back = bench.pipeline.data.series.past > 0  # what only scores keeps no past of the machines
+    roles = ["product", *([] if looks_back else ["plain"]), *(["river"] if find_spec("river") else [])]
     for role in roles:
         with bench.run_worker(role) as worker:
             worker.wait_for_rows(count)
@@ -93,6 +94,47 @@ def _describe_rate(role: str, worker: Worker, count: int) -> str:
     wall = batches[-1]["at"] - batches[0]["at"]
     cpu = batches[-1]["cpu"] - batches[0]["cpu"]
     return f"| {role} | {count:,} | {rest / wall:,.0f} | {rest / cpu:,.0f} |"
+
+
+def measure_cores(bench: Bench, count: int) -> list[str]:
+    """Two workers share a backlog; the second has the core of the broker."""
+    bench.send(count)
+    with bench.run_worker() as first, bench.run_worker(core=0) as second:
+        while first.count() + second.count() < count:
+            time.sleep(0.1)
+        shares = first.count(), second.count()
+        batches = sorted(
+            (line["at"], line["rows"]) for each in (first, second) for line in each.lines() if "rows" in line
+        )
+        _wait_until_recorded(bench)
+    recorded, twice = bench.count_rows()
+    # From the moment when both read, by the first batch of the later one.
+    begun = max(next(line["at"] for line in each.lines() if "rows" in line) for each in (first, second))
+    rest = sum(rows for at, rows in batches if at > begun)
+    return [
+        f"two workers took {shares[0]:,} and {shares[1]:,} of {count:,} rows; while both read, "
+        f"{rest / (batches[-1][0] - begun):,.0f} rows/s by the clock; {bench.sent - recorded} rows lost, "
+        f"{twice} doubled"
+    ]
+
+
+def measure_batch(bench: Bench, count: int) -> list[str]:
+    """A worker catches up and closes its windows; the batch path scores the same rows in the same windows."""
+    bench.send(count)
+    with bench.run_worker() as worker:
+        worker.wait_for_rows(count)
+        worker.wait_until_it_reads()
+        lines = worker.lines()
+    first = next(line for line in lines if "rows" in line)
+    closed = [window for line in lines for window in line.get("closed", ())]
+    rest = sum(line.get("rows", 0) for line in lines) - first["rows"]
+    live = rest / (lines[-1]["cpu"] - first["cpu"])
+    seconds = bench.time_batch(count, 1), bench.time_batch(count, len(closed))
+    batch = (len(closed) - 1) * WINDOW_ROWS / (seconds[1] - seconds[0])
+    return [
+        f"a worker took {count:,} rows and closed {len(closed)} windows: {live:,.0f} rows/s of processor "
+        f"time; `pynomaly backfill` of these windows: {batch:,.0f}; the ratio is {live / batch:.2f}"
+    ]
 
 
 def measure_memory(bench: Bench, rate: int, seconds: int) -> list[str]:
@@ -171,7 +213,9 @@ def measure(options: argparse.Namespace) -> list[str]:
     measures: dict[str, Callable[[Bench], list[str]]] = {
         "latency": lambda bench: measure_latency(bench, rates, options.seconds),
         "backlog": lambda bench: measure_backlog(bench, options.rows),
-        "memory": lambda bench: measure_memory(bench, 2000, options.memory_seconds),
+        "cores": lambda bench: measure_cores(bench, options.rows),
+        "batch": lambda bench: measure_batch(bench, options.rows),
+        "memory": lambda bench: measure_memory(bench, options.memory_rate, options.memory_seconds),
         "recovery": lambda bench: measure_recovery(bench, 1000),
     }
     lines: list[str] = []
@@ -194,6 +238,7 @@ def main() -> None:
     parser.add_argument("--rates", default="100,1000,5000")
     parser.add_argument("--seconds", type=int, default=15, help="at each rate")
     parser.add_argument("--rows", type=int, default=300_000, help="of the backlog")
+    parser.add_argument("--memory-rate", type=int, default=2000)
     parser.add_argument("--memory-seconds", type=int, default=60)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ START = pd.Timestamp("2026-01-05T00:00:00Z")
 NAMES = [f"sensor_{number}" for number in range(COLUMNS)]
 STEP = pd.Timedelta(minutes=5)
 ROWS_A_DAY = 24 * 12 * MACHINES
+WINDOW_ROWS = ROWS_A_DAY // 4
 READY_S = 180
 
 
@@ -100,13 +102,12 @@ class Bench:
         self.sent += count
 
     @contextmanager
-    def run_worker(self, role: str = "product") -> Iterator[Worker]:
-        """A child in a role, on core 1, until the block ends."""
+    def run_worker(self, role: str = "product", core: int = 1) -> Iterator[Worker]:
+        """A child in a role, on a core, until the block ends."""
         facts = self.config.parent / f"{role}-{time.monotonic_ns()}.jsonl"
         command = [sys.executable, "-m", "benchmarks.stream_roles", role, str(self.config)]
-        process = subprocess.Popen(
-            ["taskset", "-c", "1", *command, "--facts", str(facts)], stderr=subprocess.PIPE, text=True
-        )
+        command += ["--facts", str(facts), "--name", f"worker {core}"]
+        process = subprocess.Popen(["taskset", "-c", str(core), *command], stderr=subprocess.PIPE, text=True)
         worker = Worker(process, facts)
         try:
             worker.wait_until(lambda lines: bool(lines))
@@ -121,6 +122,39 @@ class Bench:
                 raise
             if process.returncode not in (0, -9, -15):  # what only scores knows no end
                 raise SystemExit(f"{role}: {problem[-2000:]}")
+
+    def time_batch(self, count: int, windows: int) -> float:
+        """Processor time of `pynomaly backfill` over the first windows of the stream; trains first."""
+        folder = self.config.parent / "batch"
+        config = folder / "plant.yaml"
+        if not config.exists():
+            folder.mkdir()
+            settings = yaml.safe_load(self.config.read_text())
+            settings["data"] |= {"source": "parquet", "path": "rows.parquet"}
+            del settings["stream"], settings["sinks"]
+            rows = pd.concat([make_rows(0, self.first), make_rows(self.first, count)])
+            rows.to_parquet(folder / "rows.parquet")
+            config.write_text(yaml.safe_dump(settings))
+            self._run_batch(config, "train", "--as-of", (START + pd.Timedelta(days=self.days)).isoformat())
+        start = START + pd.Timedelta(days=self.days)
+        end = start + windows * pd.Timedelta(hours=6)
+        return self._run_batch(config, "backfill", f"{start.isoformat()}..{end.isoformat()}")
+
+    def _run_batch(self, config: Path, command: str, *words: str) -> float:
+        """Run a command on core 1 in a home of its own; return the processor time that it took."""
+        program = str(Path(sys.executable).with_name("pynomaly"))
+        environment = os.environ | {"PYNOMALY_HOME": str(config.parent / "home")}
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(
+            ["taskset", "-c", "1", program, command, str(config), *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise SystemExit(f"{command} failed: {done.stdout[-1000:]}{done.stderr[-2000:]}")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     def count_rows(self) -> tuple[int, int]:
         """Rows that are recorded, of those sent, and how many of them are there twice or more."""

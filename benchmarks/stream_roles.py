@@ -26,7 +26,7 @@ from pynomaly.config import Pipeline, load_pipeline
 IDLE_S = 2.0
 
 
-def work_as_product(pipeline: Pipeline, facts: IO[str]) -> None:
+def work_as_product(pipeline: Pipeline, facts: IO[str], name: str) -> None:
     """Run a worker of the stream, a line a batch: when it was recorded, rows, waits of its messages."""
     from pynomaly.steps.streaming.run_stream import StreamRun
     from pynomaly.steps.streaming.worker import BatchOutcome
@@ -39,7 +39,7 @@ def work_as_product(pipeline: Pipeline, facts: IO[str]) -> None:
     async def work() -> None:
         run = StreamRun(
             pipeline,
-            "worker",
+            name,
             on_problem=lambda text: _write(facts, problem=text),
             on_closed=lambda items: _write(facts, closed=[item.window for item in items]),
             on_batch=write_batch,
@@ -119,12 +119,13 @@ def main() -> None:
     parser.add_argument("role", choices=("product", "plain", "river"))
     parser.add_argument("config", type=Path)
     parser.add_argument("--facts", type=Path, required=True)
+    parser.add_argument("--name", default="worker")
     options = parser.parse_args()
     pipeline = load_pipeline(options.config)
     with options.facts.open("a") as facts:
         _write(facts, started=options.role)
         if options.role == "product":
-            work_as_product(pipeline, facts)
+            work_as_product(pipeline, facts, options.name)
         else:
             make = make_river_scorer if options.role == "river" else make_bare_scorer
             work_plainly(pipeline, facts, options.role, make(pipeline))

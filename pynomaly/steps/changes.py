@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from statistics import fmean
 
 from pynomaly.config import Degradation
+from pynomaly.judging.drift.columns.carried_shifts import SCORE
 from pynomaly.judging.drift.degradation import Observation
 from pynomaly.judging.drift.ranking import find_bad_run, judge_thresholds
 from pynomaly.records.ledger import parse_window_key
@@ -44,6 +46,8 @@ def find_change_start(observations: Sequence[Observation]) -> datetime | None:
 def find_drift_start(observations: Sequence[Observation]) -> datetime | None:
     """Returns where the unbroken run of windows with drifted columns that ends with the newest one starts.
 
+    None, too, where the newest is drift only by what the windows before it add up to: the change is over.
+
     Parameters
     ----------
     observations : sequence of Observation
@@ -53,8 +57,29 @@ def find_drift_start(observations: Sequence[Observation]) -> datetime | None:
     if not run or run[-1].data != "drift":
         return None
     before = [place for place, item in enumerate(run) if item.data != "drift"]
-    edges = parse_window_key(run[before[-1] + 1 if before else 0].window)
+    drifted = run[before[-1] + 1 if before else 0 :]
+    if _has_come_back(observations, drifted):
+        return None
+    edges = parse_window_key(drifted[0].window)
     return edges[0] if edges else None
+
+
+def _has_come_back(observations: Sequence[Observation], run: Sequence[Observation]) -> bool:
+    """Returns whether the newest window of a run is nearer to how it was before than to the run.
+
+    Judged by the column that moved most in the run, on its mean rank among the values of the reference: from
+    that of the windows whose columns had not drifted, or from the middle.
+    """
+    *moved, newest = run
+    usual = [item.levels for item in observations if item.data != "drift"]
+    best, came_back = 0.0, False
+    for name in {name for item in moved for name in item.levels if name != SCORE}:
+        centre = fmean([levels[name] for levels in usual if name in levels] or [0.5])
+        shift = fmean(item.levels[name] for item in moved if name in item.levels) - centre
+        if abs(shift) > best:
+            level = newest.levels.get(name)
+            best, came_back = abs(shift), level is not None and (level - centre) / shift < 0.5
+    return came_back
 
 
 def has_outlasted(observations: Sequence[Observation], window: str, settled: timedelta) -> bool:

@@ -149,11 +149,13 @@ class Answers:
             for row in self._database.read_rows(query.order_by(alert_events.c.seq))
         )
 
-    def list_grouped_windows(self, pipeline: str) -> frozenset[str]:
-        """Return the event keys of the windows that were grouped."""
+    def list_grouped_windows(self, pipeline: str, since: datetime | None = None) -> frozenset[str]:
+        """Return the event keys of the windows that were grouped; of those that start from `since` on."""
         query = select(alert_events.c.key).where(
             alert_events.c.pipeline == pipeline, alert_events.c.event == "grouped"
         )
+        if since:
+            query = query.where(alert_events.c.window >= f"{since.astimezone(UTC):%Y%m%dT%H%M%S}")
         return frozenset(row[0] for row in self._database.read_rows(query))
 
     def list_labels(self, pipeline: str) -> tuple[Label, ...]:

@@ -203,13 +203,14 @@ class Ledger:
         return next(map(as_partition, self._database.read_rows(select(partitions).where(same_window))), None)
 
     def list_partitions(
-        self, pipeline: str, start: datetime | None = None, end: datetime | None = None
+        self, pipeline: str, start: datetime | None = None, end: datetime | None = None, last: int = 0
     ) -> tuple[Partition, ...]:
-        """Return the scored windows wholly inside ``[start, end)``, oldest first; without bounds, all."""
-        query = select(partitions).where(partitions.c.pipeline == pipeline).order_by(partitions.c.start)
+        """Return the scored windows wholly inside ``[start, end)``, oldest first; only the `last` ones."""
+        query = select(partitions).where(partitions.c.pipeline == pipeline)
         query = query if start is None else query.where(partitions.c.start >= start)
         query = query if end is None else query.where(partitions.c.end <= end)
-        return tuple(map(as_partition, self._database.read_rows(query)))
+        rows = self._database.read_rows(query.order_by(partitions.c.start.desc()).limit(last or None))
+        return tuple(map(as_partition, reversed(rows)))
 
     # Observations
 

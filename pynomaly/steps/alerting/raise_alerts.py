@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from pynomaly.data.window import Window
 from pynomaly.errors import PynomalyError
 from pynomaly.judging.alerts.alert import Alert, Carrier, build_alert
 from pynomaly.model.bundle import Bundle
-from pynomaly.records.ledger import AlertEvent, Answers, Partition
+from pynomaly.records.ledger import AlertEvent, Answers, Ledger, Partition
 from pynomaly.records.store import Store
 from pynomaly.steps.alerting.alert_rows import name_rows, read_entities
 from pynomaly.steps.alerting.carriers import choose_explained_rows, find_carriers
@@ -60,10 +60,18 @@ class RaisedAlerts:
         return values | {"told": values.pop("messages"), "said": values.pop("note")}
 
 
-def raise_alerts(pipeline: Pipeline, run: WindowRun | None = None) -> tuple[RaisedAlerts, ...]:
+def raise_alerts(
+    pipeline: Pipeline, run: WindowRun | None = None, since: datetime | None = None
+) -> tuple[RaisedAlerts, ...]:
     """Group every scored window that is not grouped yet, oldest first.
 
     With the run that scored the windows, their rows are not read again.
+
+    Parameters
+    ----------
+    since : datetime, optional
+        Only windows that start from then on are looked at, with what may matter to them of the time before:
+        a worker that closes a window a minute does not read a year of them each time.
 
     Raises
     ------
@@ -78,15 +86,23 @@ def raise_alerts(pipeline: Pipeline, run: WindowRun | None = None) -> tuple[Rais
         records.ledger.hold_lease(f"alerts:{pipeline.name}"),
     ):
         ledger, answers = records.ledger, records.ledger.answers
-        grouped_keys, partitions = (
-            answers.list_grouped_windows(pipeline.name),
-            ledger.list_partitions(pipeline.name),
-        )
-        ungrouped = [place for place, item in enumerate(partitions) if _grouped_key(item) not in grouped_keys]
+        grouped_keys = answers.list_grouped_windows(pipeline.name, since)
+        partitions = ledger.list_partitions(pipeline.name, since)
+        earlier = _list_partitions_before(ledger, pipeline, since) if since else ()
+        partitions, first = (*earlier, *partitions), len(earlier)
+        ungrouped = [
+            place
+            for place, item in enumerate(partitions[first:], first)
+            if _grouped_key(item) not in grouped_keys
+        ]
         if not ungrouped:
             return ()
         planned = list_planned_times(pipeline, [partitions[place] for place in ungrouped])
-        history = _read_events(answers, pipeline.name)
+        within = None
+        if since:
+            ends = [item.end for item in partitions if item.end is not None]
+            within = (since - _find_reach(pipeline), max(ends, default=since))
+        history = _read_events(answers, pipeline.name, within)
         alerts = {name: build_alert(name, events) for name, events in history.items()}
         for place in ungrouped:
             results.append(_group_window(records, partitions, place, planned, history, alerts))
@@ -112,24 +128,38 @@ def raise_open_alerts(
     RecordError, SourceError, ConfigError
         As :func:`raise_alerts`.
     """
-    pipeline, store, results = run.pipeline, Store(run.pipeline.store_root), []
-    with run.ledger.hold_lease(f"alerts:{pipeline.name}"):
+    pipeline, store, ledger = run.pipeline, Store(run.pipeline.store_root), run.ledger
+    results = []
+    with ledger.hold_lease(f"alerts:{pipeline.name}"):
         windows = read_windows()
         spans = [window for item in windows if (window := Window.of_key(item.key)) is not None]
         if not spans:
             return ()
-        settings = pipeline.grouping
         start = min(item.start for item in spans)
-        since = start - max(settings.mute, settings.flapping_within, settings.gap, pipeline.windows.score)
-        history = _read_events(run.ledger.answers, pipeline.name, (since, max(item.end for item in spans)))
+        within = (start - _find_reach(pipeline), max(item.end for item in spans))
+        history = _read_events(ledger.answers, pipeline.name, within)
         alerts = {name: build_alert(name, events) for name, events in history.items()}
         planned = list_planned_times(pipeline, spans)
-        earlier = run.ledger.list_partitions(pipeline.name, end=start) if settings.needed > 1 else ()
+        earlier = _list_partitions_before(ledger, pipeline, start)
         for item in windows:
             before = _read_rows_before(pipeline, store, earlier, len(earlier))
             counts = group_window(run, replace(item, before=before), planned, history, alerts)
             results.append(RaisedAlerts(window=item.key, note="", **counts))
     return tuple(results)
+
+
+def _find_reach(pipeline: Pipeline) -> timedelta:
+    """Return how long before a window alerts may matter to it."""
+    settings = pipeline.grouping
+    return max(settings.mute, settings.flapping_within, settings.gap) + pipeline.windows.score
+
+
+def _list_partitions_before(ledger: Ledger, pipeline: Pipeline, moment: datetime) -> tuple[Partition, ...]:
+    """Return the windows before a moment whose rows ``grouping.needed`` may count, oldest first."""
+    settings = pipeline.grouping
+    if settings.needed <= 1:
+        return ()
+    return ledger.list_partitions(pipeline.name, end=moment, last=settings.of - 1)
 
 
 def read_alerts(
@@ -221,6 +251,7 @@ def _explain_rows(
     explained_rows = choose_explained_rows(scores, run.pipeline.grouping.explained)
     if not len(explained_rows):
         return {}, ""
+    rows = run.take_alert_rows(partition.window, partition.data_hash)
     carriers: dict[int, tuple[Carrier, ...]] = {}
     if known := run.take_carriers(partition.window):
         names = name_rows(run.pipeline, scores.iloc[explained_rows])
@@ -235,7 +266,6 @@ def _explain_rows(
     places = scores["row"].to_numpy()
     try:
         bundle = _load_bundle(run, partition.version)
-        rows = run.take_alert_rows(partition.window, partition.data_hash)
         if rows is None or not set(places[explained_rows]) <= set(rows.index):
             window = Window(partition.start, partition.end) if partition.start and partition.end else None
             checked = run.read_window(window)

@@ -8,6 +8,7 @@ ledger forgets them afterwards, and one entry marks the window as open until its
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -111,13 +112,19 @@ def close_due_windows(
             if item.scores is not None and item.scores.new:
                 run.keep_carriers(item.window, read_live_carriers(pipeline, run.ledger, item.window))
         try:
-            raise_alerts(pipeline, run)
+            raise_alerts(pipeline, run, _find_oldest_touched(pipeline, closed))
         except LeaseHeldError:  # those of open windows are being raised: these windows close next time
             return ()
     for item, marks in closed.items():
         if not item.stays_open:
             run.ledger.stream.remove_entries(pipeline.name, item.window, marks)
     return tuple(closed)
+
+
+def _find_oldest_touched(pipeline: Pipeline, closed: Collection[ClosedWindow]) -> datetime:
+    """Return from when on windows may have been scored: those that closed, and such as look on them."""
+    starts = [window.start for item in closed if (window := Window.of_key(item.window)) is not None]
+    return min(starts) - pipeline.data.series.delay - pipeline.windows.score
 
 
 def _keep_rows_that_count(pipeline: Pipeline, ledger: Ledger, window: Window) -> tuple[int, tuple[int, ...]]:

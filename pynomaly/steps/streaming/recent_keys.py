@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -13,7 +11,8 @@ from pynomaly.config import Data
 __all__ = ["MAX_KEYS", "RecentKeys"]
 
 MAX_KEYS = 500_000
-"""Rows that are remembered; one that comes again later is a duplicate when its window closes."""
+"""Most rows that are remembered, and at least half of so many are; one that comes again later is a duplicate
+when its window closes. About 70 MiB."""
 
 
 class RecentKeys:
@@ -21,22 +20,23 @@ class RecentKeys:
 
     def __init__(self, data: Data) -> None:
         self._data = data
-        self._keys: OrderedDict[int, None] = OrderedDict()
+        self._young: set[int] = set()
+        self._old: set[int] = set()
 
     def find_new(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
         """Return which rows did not come before, among those remembered or in `frame`."""
         fresh = np.ones(len(frame), dtype=bool)
         own: set[int] = set()
         for row, key in enumerate(self._list_keys(frame)):
-            fresh[row] = key not in self._keys and key not in own
+            fresh[row] = not (key in self._young or key in self._old or key in own)
             own.add(key)
         return fresh
 
     def remember(self, frame: pd.DataFrame) -> None:
         """Remember rows that are recorded."""
-        self._keys.update(dict.fromkeys(self._list_keys(frame)))
-        while len(self._keys) > MAX_KEYS:
-            self._keys.popitem(last=False)
+        self._young.update(self._list_keys(frame))
+        if len(self._young) >= MAX_KEYS // 2:
+            self._old, self._young = self._young, set()
 
     def _list_keys(self, frame: pd.DataFrame) -> list[int]:
         if self._data.id is None or not len(frame):

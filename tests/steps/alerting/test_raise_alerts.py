@@ -137,6 +137,31 @@ def test_windows_at_once_and_one_by_one_are_the_same_alerts(watched: Callable[..
     assert sorted(item.rows for item in standing_of(settings).values()) == [1, 4]
 
 
+@pytest.mark.parametrize("grouping", [{}, {"needed": 2, "of": 3}])
+def test_windows_grouped_from_a_moment_on_have_the_alerts_of_all(
+    watched: Callable[..., Pipeline], grouping: dict[str, int]
+) -> None:
+    settings = watched(**grouping)
+    score_days(settings, 0, 3)
+    raise_alerts(settings)
+    expected = {name: (item.row_keys, item.carriers) for name, item in standing_of(settings).items()}
+    settings = watched(**grouping)
+    for day in range(3):
+        score_days(settings, day, day + 1)
+        (grouped,) = raise_alerts(settings, since=MOMENT + day * DAY)
+        assert grouped.window.startswith(f"{MOMENT + day * DAY:%Y%m%dT}")
+    assert expected == {name: (item.row_keys, item.carriers) for name, item in standing_of(settings).items()}
+    assert any(len(keys) > 1 for keys, _ in expected.values())
+
+
+def test_windows_before_the_moment_wait_for_who_groups_all(watched: Callable[..., Pipeline]) -> None:
+    settings = watched()
+    score_days(settings, 0, 2)
+    assert len(raise_alerts(settings, since=MOMENT + DAY)) == 1
+    (left,) = raise_alerts(settings)
+    assert left.window.startswith(f"{MOMENT:%Y%m%dT}")
+
+
 def test_a_window_scored_again_gives_the_same_alert_and_no_message(
     watched: Callable[..., Pipeline],
 ) -> None:

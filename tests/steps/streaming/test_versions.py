@@ -13,6 +13,7 @@ import pytest
 
 from pynomaly.config import Pipeline
 from pynomaly.data.brokers.messages import Message
+from pynomaly.detectors.numerics import compiled
 from pynomaly.errors import IntegrityError
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.isolated_check import IsolatedCheck
@@ -166,3 +167,14 @@ def test_a_champion_that_cannot_be_loaded_scores_nothing_and_its_window_waits(
         scores = read_live_scores(table, DAY)
         assert set(scores["model_version"]) == {1}
         assert len(scores) == len(rows)
+
+
+def test_what_many_rows_take_is_loaded_before_the_first(
+    live_table: Callable[..., LiveTable], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = live_table()
+    monkeypatch.setattr(compiled, "_work_counted", [0.0])
+    champion = LiveChampion(table.live, warm=True)
+    champion.refresh()
+    assert champion.problem == ""
+    assert compiled.prefer_compiled(1.0)

@@ -21,6 +21,7 @@ from pynomaly.records.registry import Registry
 from pynomaly.steps.changes import (
     find_cause,
     find_change_start,
+    find_drift_start,
     find_learned_start,
     has_grown,
     has_outlasted,
@@ -222,6 +223,21 @@ def test_a_change_starts_with_the_unbroken_run_of_bad_windows() -> None:
     since = find_change_start([observation(1, **bad), observation(2, **alerts)])
     assert since is not None
     assert since.day == 1
+
+
+@pytest.mark.parametrize(
+    ("newest", "start"), [({"heat": 0.9}, 3), ({"heat": 0.7}, 3), ({"heat": 0.6}, None), ({}, 3)]
+)
+def test_a_change_that_is_drift_by_what_adds_up_alone_is_over(
+    newest: dict[str, float], start: int | None
+) -> None:
+    """The sensor is back, and its windows together still say that it was away."""
+    usual = [observation(day, levels={"heat": 0.4, "power": 0.5, "(score)": 0.5}) for day in (1, 2)]
+    away = {"heat": 0.9, "power": 0.45, "(score)": 0.9}
+    run = [observation(day, data="drift", levels=away) for day in (3, 4)]
+    last = observation(5, data="drift", levels=newest | {"power": 0.5, "(score)": 0.5})
+    since = find_drift_start([*usual, *run, last])
+    assert (since and since.day) == start
 
 
 @pytest.mark.parametrize(
