@@ -35,7 +35,7 @@ GAUGES: dict[str, tuple[tuple[str, ...], str]] = {
     "open_alerts": (("severity",), "Alerts that wait for an answer"),
     "pending_promotions": ((), "Promotions that wait for an approval"),
     "pending_expires_timestamp_seconds": ((), "When the first of them expires"),
-    "messages_waiting": ((), "Messages that no target has accepted yet"),
+    "messages_waiting": ((), "Messages that are due and that their target has not accepted yet"),
     "deliveries_waiting": (("sink", "what"), "Windows, events or decisions that a sink has yet to receive"),
     "dead_letters": (("sink", "what"), "Parts that a sink refused, or did not take for too long"),
     "stream_newest_timestamp_seconds": (("part",), "Newest time of the rows of a part of the stream"),

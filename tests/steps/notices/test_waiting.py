@@ -223,3 +223,25 @@ def test_an_alert_that_becomes_grave_enough_is_escalated_from_then_on(pipeline: 
     see_alert(inbox.pipeline, "a1", "critical", NOON + 10 * HOUR)
     assert inbox.run(NOON + 10 * HOUR) == [("ops", "alert")]
     assert inbox.run(NOON + 11 * HOUR) == [("cto", "escalation")]
+
+
+def test_what_is_in_a_digest_is_answered_in_the_digest(pipeline: Make) -> None:
+    inbox = make_inbox(pipeline, named("ops", updates=True, digest={"at": ["18:00"]}))
+    for number, event in enumerate(("acknowledged", "resolved")):
+        open_alert(inbox.pipeline, f"a{number}", "high", NOON)
+        answer_alert(inbox.pipeline, f"a{number}", event, NOON + HOUR)
+    assert inbox.run(NOON + HOUR) == []
+    assert inbox.run(NOON + 6 * HOUR) == [("ops", "digest")]
+    assert inbox.run(NOON + 7 * HOUR) == []
+
+
+def test_an_end_is_told_once_whatever_ends_it_next(pipeline: Make) -> None:
+    inbox = make_inbox(pipeline, named("ops", updates=True))
+    open_alert(inbox.pipeline, "a1", "high", NOON)
+    answer_alert(inbox.pipeline, "a1", "acknowledged", NOON)
+    assert inbox.run(NOON) == [("ops", "alert"), ("ops", "update")]
+    see_alert(inbox.pipeline, "a1", "high", NOON + HOUR, rows=0, window=NOON)
+    assert inbox.run(NOON + HOUR) == [("ops", "update")]
+    assert inbox.messages[-1].title.endswith("is withdrawn: none of its rows alerts any more")
+    answer_alert(inbox.pipeline, "a1", "resolved", NOON + 2 * HOUR)
+    assert inbox.run(NOON + 2 * HOUR) == []
