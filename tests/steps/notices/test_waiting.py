@@ -12,6 +12,7 @@ from pynomaly.config import Pipeline, Target
 from pynomaly.errors import RecordError
 from pynomaly.records.ledger import Decision, Ledger, QueuedNotice
 from pynomaly.steps.notices.deliver import deliver_messages
+from pynomaly.steps.notices.queue_notice import Notice, queue_notice
 from pynomaly.steps.notices.send import list_undelivered, list_waiting, send_notifications
 from tests.steps.notices.alerts import answer_alert, open_alert, see_alert
 
@@ -114,7 +115,7 @@ def test_a_digest_that_fails_is_sent_again_as_it_was(pipeline: Make) -> None:
     open_alert(inbox.pipeline, "a2", "low", NOON + 5 * HOUR)
     inbox.is_down = False
     assert inbox.run(NOON + 5 * HOUR) == [("ops", "digest")]
-    assert "1 notices" in inbox.messages[0].title
+    assert inbox.messages[0].title == "[pynomaly] machines: 1 notice"
     assert inbox.run(NOON + 8 * HOUR) == [("ops", "digest")]
 
 
@@ -126,6 +127,15 @@ def test_a_decision_is_a_part_of_the_digest_too(pipeline: Make) -> None:
     now = datetime.now(UTC)
     assert inbox.run(now) == []
     assert inbox.run(now + 24 * HOUR) == [("ops", "digest")]
+    assert inbox.messages[0].body.splitlines()[1:] == ["- machines: promote first (v1)", "  - why"]
+
+
+def test_a_report_is_no_part_of_a_digest_and_keeps_its_pages(pipeline: Make) -> None:
+    inbox = make_inbox(pipeline, named("ops", digest={"at": ["18:00"]}))
+    with Ledger.open(inbox.pipeline.ledger_url) as ledger:
+        queue_notice(inbox.pipeline, ledger, Notice("report", "r1", "title", "body", files=("a.html",)), NOON)
+    assert inbox.run(NOON) == [("ops", "report")]
+    assert inbox.messages[0].files == ("a.html",)
 
 
 STEPS = [{"after": "30m", "to": "lead"}, {"after": "2h", "to": "boss"}]
