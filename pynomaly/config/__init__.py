@@ -2,8 +2,8 @@
 
 Durations are written ``15m``, ``6h``, ``7d``, ``8w``; times are aware.
 
-Called by `flows`, `tasks`, `serving`, `steps`, `records`, `judging`, `model`, `detectors` and `data`. May
-import `errors`.
+Called by `flows`, `console`, `tasks`, `serving`, `steps`, `records`, `judging`, `model`, `detectors` and
+`data`. May import `errors`.
 """
 
 from pynomaly.config.alerting import ALERT_POLICIES, Alerts, Feedback, Grouping, PolicyForm, read_deviation
