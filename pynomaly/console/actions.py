@@ -45,7 +45,7 @@ def answer_alert(asked: Asked, pipeline: str, alert: str, answer: Answer) -> Ans
             result = steps.mute_alert(settings, alert, until, by, answer.note)
         case Comment():
             result = steps.comment_alert(settings, alert, answer.text, by)
-    asked.console.cache.forget()
+    asked.console.cache.renew_for(asked.actor.name)
     return Answered(alert=AlertDetail.of_alert(result.alert), new=result.new, labelled=result.labelled)
 
 
@@ -84,7 +84,7 @@ def answer_promotion(
     settings = asked.find(pipeline, "approver")
     answer = approve_promotion if approve else reject_promotion
     decision = answer(settings, asked.now, reason, asked.actor.name, version)
-    asked.console.cache.forget()
+    asked.console.cache.renew_for(asked.actor.name)
     return DecisionSummary.of_decision(decision)
 
 
@@ -98,5 +98,5 @@ def roll_back(asked: Asked, pipeline: str, version: int, reason: str) -> Decisio
     """
     settings = asked.find(pipeline, "approver")
     decision = rollback(settings, asked.now, reason, asked.actor.name, version)
-    asked.console.cache.forget()
+    asked.console.cache.renew_for(asked.actor.name)
     return DecisionSummary.of_decision(decision)

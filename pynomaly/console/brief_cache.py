@@ -18,6 +18,7 @@ _MOST = 500
 class _Entry:
     lock: threading.Lock = field(default_factory=threading.Lock)
     value: Any = None
+    at: float = float("-inf")
     until: float = float("-inf")
 
 
@@ -35,23 +36,33 @@ class BriefCache:
     def __init__(self, keep_s: float = 2.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._keep, self._clock = keep_s, clock
         self._entries: dict[Hashable, _Entry] = {}
+        self._changed: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def read(self, key: Hashable, compute: Callable[[], T], keep_s: float | None = None) -> T:
-        """Return the kept result of this key, or compute it; an error is not kept."""
+    def read(
+        self, key: Hashable, compute: Callable[[], T], keep_s: float | None = None, reader: str = ""
+    ) -> T:
+        """Return the kept result of this key, or compute it; an error is not kept.
+
+        A `reader` gets none from before what :meth:`renew_for` was told of them.
+        """
         with self._lock:
             entry = self._entries.pop(key, None) or _Entry()
             self._entries[key] = entry
             while len(self._entries) > _MOST:
                 self._entries.pop(next(iter(self._entries)))
         with entry.lock:
-            if self._clock() >= entry.until:
-                entry.value = compute()
+            begun = self._clock()
+            if begun >= entry.until or entry.at <= self._changed.get(reader, float("-inf")):
+                entry.value, entry.at = compute(), begun
                 entry.until = self._clock() + (self._keep if keep_s is None else keep_s)
             value: T = entry.value
             return value
 
-    def forget(self) -> None:
-        """Forget all: something was changed here, and is to be seen at once."""
+    def renew_for(self, reader: str) -> None:
+        """Let a reader see at once what they changed; others see it when what is kept is old."""
         with self._lock:
-            self._entries.clear()
+            self._changed.pop(reader, None)
+            self._changed[reader] = self._clock()
+            while len(self._changed) > _MOST:
+                self._changed.pop(next(iter(self._changed)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import TypeVar
 
 from fastapi import Request
 
@@ -18,6 +19,8 @@ from pynomaly.console.changes import ChangeFeed
 from pynomaly.console.pipelines import Pipelines
 from pynomaly.errors import PynomalyError, UnknownNameError
 from pynomaly.records.ledger.database import read_utc_now
+
+T = TypeVar("T")
 
 __all__ = ["Asked", "ConsoleParts", "RoleError", "get_asked"]
 
@@ -68,6 +71,10 @@ class Asked:
         """The pipelines that the actor may see, by name."""
         every = self.pipelines.list_pipelines()
         return tuple(item for item in every if self.actor.may("viewer", item.name))
+
+    def read_kept(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return a result that is at most two seconds old, and not from before what the actor changed."""
+        return self.console.cache.read(key, compute, reader=self.actor.name)
 
     def choose(self, names: Sequence[str] = ()) -> tuple[Pipeline, ...]:
         """Return the pipelines of these names, or all, that the actor may see.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import pairwise
@@ -138,6 +139,8 @@ def test_a_list_is_filtered_and_paged_as_a_loop_would(
             if (item.pipeline, item.state, item.severity) == (pipeline, state, severity)
         ]
         assert len(same) == count
+    by_severity = Counter((item.state, item.severity) for item in right)
+    assert states.count_by_severity(chosen) == by_severity
     lanes = states.list_lanes(chosen, "hour", 99)
     assert sum(lane.total for lane in lanes) == len(right)
     for lane in lanes:

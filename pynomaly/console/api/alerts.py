@@ -87,7 +87,7 @@ def list_counts(asked: AskedBy, wish: Wish) -> dict[str, dict[str, int]]:
     """Return numbers of alerts."""
     chosen = asked.choose(wish.pipelines)
     key = ("counts", (tuple(item.name for item in chosen), wish.filter))
-    return asked.console.cache.read(key, lambda: count_alerts(asked.pipelines, chosen, wish.filter))
+    return asked.read_kept(key, lambda: count_alerts(asked.pipelines, chosen, wish.filter))
 
 
 @router.get("/alerts/lanes", summary="Entities with the most alerts, and when these were")

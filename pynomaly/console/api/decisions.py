@@ -28,7 +28,7 @@ def read_fleet(asked: Asked) -> tuple[FleetPipeline, ...]:
     """Return the state of each pipeline that the actor may see, at most two seconds old."""
     chosen = asked.choose()
     key = ("fleet", *(item.name for item in chosen))
-    return asked.console.cache.read(key, lambda: list_fleet(asked.pipelines, chosen, asked.now))
+    return asked.read_kept(key, lambda: list_fleet(asked.pipelines, chosen, asked.now))
 
 
 @router.get("/pipelines", summary="Every pipeline, the gravest first", tags=["fleet"])

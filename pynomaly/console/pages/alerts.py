@@ -181,10 +181,10 @@ def _render_alerts(
     link = _make_link(kept | ({"order": order} if order != "severity" else {}))
     if part == "lines":
         return render_page("alert_lines", asked, page=page, link=link)
-    cache, key = asked.console.cache, (tuple(item.name for item in chosen), wish.filter)
-    counts = cache.read(("counts", key), lambda: count_alerts(asked.pipelines, chosen, wish.filter))
+    key = (tuple(item.name for item in chosen), wish.filter)
+    counts = asked.read_kept(("counts", key), lambda: count_alerts(asked.pipelines, chosen, wish.filter))
     by_severity = {level: sum(item.get(level, 0) for item in counts.values()) for level in SEVERITIES}
-    lanes = cache.read(("lanes", key), lambda: _build_lanes(asked, chosen, wish.filter, link))
+    lanes = asked.read_kept(("lanes", key), lambda: _build_lanes(asked, chosen, wish.filter, link))
     return render_page(
         "alert_results" if part == "results" else "alerts",
         asked,

@@ -62,7 +62,7 @@ def count_alerts(
     """Return the number of alerts by state and severity."""
     totals: dict[str, Counter[str]] = {}
     for ledger, own in _split_filter(pipelines, chosen, wanted):
-        for (_, state, severity), count in ledger.alert_states.count_alerts(own).items():
+        for (state, severity), count in ledger.alert_states.count_by_severity(own).items():
             totals.setdefault(state, Counter())[severity] += count
     return {state: dict(counts) for state, counts in totals.items()}
 

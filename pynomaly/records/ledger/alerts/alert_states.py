@@ -187,6 +187,15 @@ class AlertStates:
             for pipeline, state, severity, count in self._database.read_rows(query)
         }
 
+    def count_by_severity(self, chosen: AlertFilter) -> dict[tuple[str, str], int]:
+        """Return the number of alerts by state and severity, counted in the order of the index."""
+        columns = (alert_states.c.state, alert_states.c.severity)
+        query = select(*columns, func.count()).where(*_select_where(chosen)).group_by(*columns)
+        return {
+            (state, SEVERITIES[severity]): int(count)
+            for state, severity, count in self._database.read_rows(query)
+        }
+
     def list_lanes(self, chosen: AlertFilter, by: Literal["day", "hour"], most: int) -> tuple[AlertLane, ...]:
         """Return the entities with the most alerts, the most first, and how many alerts each has by time."""
         c = alert_states.c
