@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.app import Config, Json, command, get_user_name, print_result
-from pynomaly.config import find_home, load_pipeline
+from pynomaly.config import find_home, list_pipeline_files, load_pipeline
 from pynomaly.errors import ConfigError
 
 __all__ = ["console", "metrics", "serve", "token"]
@@ -75,7 +75,7 @@ def metrics(
     from pynomaly.records.telemetry import disable_telemetry
 
     disable_telemetry()
-    files = config or sorted(str(file) for file in Path("configs").glob("*.yaml"))
+    files = config or [str(file) for file in list_pipeline_files(Path("configs"))]
     if not files:
         raise ConfigError("no pipeline YAML in 'configs'; name one, or write one by `pynomaly init DATA`")
     pipelines = [load_pipeline(file) for file in files]

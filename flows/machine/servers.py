@@ -34,7 +34,7 @@ from flows.machine.environment import (
     find_running_servers,
     make_prefect_database,
 )
-from pynomaly.config import load_pipeline
+from pynomaly.config import list_pipeline_files, load_pipeline
 from pynomaly.errors import ConfigError, RecordError
 
 __all__ = [
@@ -222,7 +222,7 @@ def run_servers(home: Path, configs: Path, prefect_port: int, mlflow_port: int, 
         raise ConfigError(
             f"process {servers.pid} serves {home} already: {servers.prefect} and {servers.mlflow}"
         )
-    files = sorted(configs.glob("*.yaml"))
+    files = list_pipeline_files(configs)
     if not files:
         raise ConfigError(f"no pipeline YAML in {str(configs)!r}; `pynomaly init DATA` writes one")
     pipelines = [load_pipeline(file) for file in files]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
@@ -18,6 +19,7 @@ from pynomaly.console.access.sessions import Sessions
 from pynomaly.console.api import access, alerts, decisions
 from pynomaly.console.changes import ChangeFeed
 from pynomaly.console.context import ConsoleParts, RoleError
+from pynomaly.console.document import describe_api
 from pynomaly.console.pages import access as access_page
 from pynomaly.console.pages import alerts as alerts_page
 from pynomaly.console.pages import decisions as decisions_page
@@ -89,6 +91,7 @@ def create_console(
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(AccessMiddleware, doorkeeper=doorkeeper, https=https)
     _add_error_answers(app)
+    app.openapi = partial(describe_api, app)  # type: ignore[method-assign]  # as FastAPI's guide has it
 
     @app.get("/healthz", include_in_schema=False)
     def answer_health() -> dict[str, object]:

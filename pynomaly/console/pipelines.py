@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pynomaly.config import Pipeline, load_pipeline
+from pynomaly.config import Pipeline, is_pipeline_file, load_pipeline
 from pynomaly.console.brief_cache import BriefCache
 from pynomaly.errors import ConfigError, PynomalyError, UnknownNameError, list_allowed
 from pynomaly.records.ledger import Ledger
@@ -32,7 +32,7 @@ class Pipelines:
     Raises
     ------
     ConfigError
-        If a pipeline's file cannot be read, two have one name, or there is none.
+        If none can be read. Of several, those that cannot are in :attr:`problems`, with the reason.
     """
 
     def __init__(self, files: Iterable[Path], look_every_s: float = 1.0) -> None:
@@ -45,10 +45,11 @@ class Pipelines:
         self._recorded = BriefCache(60.0)
         self.problems: Mapping[str, str] = {}
         self._pipelines: tuple[Pipeline, ...] = ()
-        self._read(strict=True)
+        self._read()
         if not self._by_file:
             places = ", ".join(map(str, self._places))
-            raise ConfigError(f"no pipeline YAML in {places}; `pynomaly init DATA` writes one")
+            first = next(iter(self.problems.values()), "")
+            raise ConfigError(first or f"no pipeline YAML in {places}; `pynomaly init DATA` writes one")
 
     def close(self) -> None:
         """Close the ledgers."""
@@ -61,7 +62,7 @@ class Pipelines:
         """Return every pipeline, by name; a file that changed is read again."""
         with self._lock:
             if time.monotonic() - self._looked >= self._look_every:
-                self._read(strict=False)
+                self._read()
             return self._pipelines
 
     def find_pipeline(self, name: str) -> Pipeline:
@@ -119,7 +120,7 @@ class Pipelines:
             groups.setdefault(self.find_ledger_url(pipeline), []).append(pipeline)
         return tuple((self.open_ledger(url), tuple(items)) for url, items in groups.items())
 
-    def _read(self, *, strict: bool) -> None:
+    def _read(self) -> None:
         """Read files that are new or changed; a file that cannot be read keeps its last settings."""
         files = [
             file
@@ -133,6 +134,10 @@ class Pipelines:
                 stamp = (status.st_mtime_ns, status.st_size)
                 if self._stamps.get(file) == stamp:
                     continue
+                if file not in self._places and not is_pipeline_file(file):
+                    self._by_file.pop(file, None)
+                    self._stamps[file] = stamp
+                    continue
                 pipeline = load_pipeline(file)
                 same_name = [other for other, item in self._by_file.items() if item.name == pipeline.name]
                 if any(other != file for other in same_name):
@@ -140,11 +145,10 @@ class Pipelines:
                 self._by_file[file], self._stamps[file] = pipeline, stamp
                 self._urls.pop(pipeline.name, None)
             except (PynomalyError, OSError) as error:
-                if strict:
-                    raise
                 problems[file.name] = str(error)
-        for file in set(self._by_file) - set(files):
-            del self._by_file[file], self._stamps[file]
+        for file in set(self._stamps) - set(files):
+            self._by_file.pop(file, None)
+            del self._stamps[file]
         self.problems = problems
         self._pipelines = tuple(sorted(self._by_file.values(), key=lambda item: item.name))
         self._looked = time.monotonic()

@@ -29,6 +29,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         403: "the role is missing",
         404: "nothing has this name",
         409: "the state does not allow it",
+        413: "the body is too large",
+        415: "the body is no JSON",
         422: "a field is wrong; it is named",
         429: "asked too often",
         503: "the records cannot be read or written now",
