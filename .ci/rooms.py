@@ -50,7 +50,7 @@ class Wing:
 WINGS: Mapping[str, Wing] = {
     "flows": Wing(
         "Prefect flows and the command line: wiring alone",
-        ("tasks", "serving"),
+        ("tasks", "serving", "console"),
         {
             "machine": (),
             "display": (),
@@ -58,6 +58,20 @@ WINGS: Mapping[str, Wing] = {
             "demo": (GROUND, "display"),
             "serve": (GROUND,),
             "cli": ("demo",),
+        },
+    ),
+    "console": Wing(
+        "what waits for people, as pages and as an API",
+        ("steps",),
+        {
+            GROUND: (),
+            "queries": (GROUND,),
+            "access": (GROUND,),
+            "context": ("access",),
+            "actions": ("context",),
+            "api": ("actions", "queries"),
+            "pages": ("api",),
+            "app": ("pages",),
         },
     ),
     "tasks": Wing("steps as Prefect tasks: retries, artifacts, events", ("steps",)),
@@ -191,9 +205,10 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "fastavro": ("pynomaly/data/streams/records.py",),
     "prefect": ("tasks", "flows"),
     "distributed": ("pynomaly/steps/runner.py",),
-    "fastapi": ("pynomaly/serving/web.py",),
-    "starlette": ("pynomaly/serving/web.py",),
-    "uvicorn": ("pynomaly/serving/web.py", "flows/machine/temporary_server.py"),
+    "fastapi": ("pynomaly/serving/web.py", "pynomaly/console"),
+    "starlette": ("pynomaly/serving/web.py", "pynomaly/console"),
+    "itsdangerous": ("pynomaly/console/access/sessions.py",),
+    "uvicorn": ("pynomaly/serving/web.py", "pynomaly/console/app.py", "flows/machine/temporary_server.py"),
     "prometheus_client": ("pynomaly/serving/web.py", "pynomaly/serving/exporter.py"),
 }
 """Vendors, and the only files or folders that import them; MLflow loads `model/serving.py` by itself."""

@@ -102,19 +102,19 @@ def measure_cores(bench: Bench, count: int) -> list[str]:
     with bench.run_worker() as first, bench.run_worker(core=0) as second:
         while first.count() + second.count() < count:
             time.sleep(0.1)
-        shares = first.count(), second.count()
-        batches = sorted(
-            (line["at"], line["rows"]) for each in (first, second) for line in each.lines() if "rows" in line
-        )
+        batches = [[line for line in each.lines() if "rows" in line] for each in (first, second)]
         _wait_until_recorded(bench)
     recorded, twice = bench.count_rows()
-    # From the moment when both read, by the first batch of the later one.
-    begun = max(next(line["at"] for line in each.lines() if "rows" in line) for each in (first, second))
-    rest = sum(rows for at, rows in batches if at > begun)
+    shares = [sum(line["rows"] for line in own) for own in batches]
+    begun = max(own[0]["at"] for own in batches)  # from then on both read
+    ended = max(own[-1]["at"] for own in batches)
+    rest = sum(line["rows"] for own in batches for line in own if line["at"] > begun)
+    warm = sum(line["rows"] for own in batches for line in own[1:])
+    spent = sum(own[-1]["cpu"] - own[0]["cpu"] for own in batches)
     return [
-        f"two workers took {shares[0]:,} and {shares[1]:,} of {count:,} rows; while both read, "
-        f"{rest / (batches[-1][0] - begun):,.0f} rows/s by the clock; {bench.sent - recorded} rows lost, "
-        f"{twice} doubled"
+        f"two workers took {shares[0]:,} and {shares[1]:,} of {count:,} rows: while both read, "
+        f"{rest / (ended - begun):,.0f} rows/s by the clock, {warm / spent:,.0f} of processor time of both; "
+        f"{bench.sent - recorded} rows lost, {twice} doubled"
     ]
 
 

@@ -3,5 +3,5 @@
 A flow connects tasks in order and reads as a paragraph. People start it through the command ``pynomaly``, a
 schedule or a button of Prefect.
 
-Called by no other package. May import `tasks` and `serving`, and the wings below them.
+Called by no other package. May import `tasks`, `serving` and `console`, and the wings below them.
 """

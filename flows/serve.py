@@ -22,7 +22,7 @@ from flows.reporting import report
 from flows.scoring import score
 from flows.streaming import stream
 from flows.training import recalibrate, retrain, search, train
-from pynomaly.config import Pipeline, load_pipeline
+from pynomaly.config import Pipeline, list_pipeline_files, load_pipeline
 from pynomaly.errors import ConfigError
 from pynomaly.steps.operations.reconcile import reconcile as reconcile_step
 
@@ -37,7 +37,7 @@ def load_pipelines(folder: Path) -> list[Pipeline]:
     ConfigError
         If a YAML is not valid, or two pipelines share a name.
     """
-    loaded_pipelines = [load_pipeline(file) for file in sorted(folder.glob("*.yaml"))]
+    loaded_pipelines = [load_pipeline(file) for file in list_pipeline_files(folder)]
     names = [pipeline.name for pipeline in loaded_pipelines]
     for name in names:
         if names.count(name) > 1:

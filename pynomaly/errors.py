@@ -55,6 +55,7 @@ __all__ = [
     "RequestError",
     "SourceError",
     "UnknownDetectorError",
+    "UnknownNameError",
     "WindowError",
     "list_allowed",
     "mask_addresses",
@@ -67,6 +68,10 @@ class PynomalyError(Exception):
 
 class ConfigError(PynomalyError, ValueError):
     """A pipeline YAML or a command-line value is not usable."""
+
+
+class UnknownNameError(ConfigError, LookupError):
+    """Nothing on record has this name, or several things begin with it."""
 
 
 class DataError(PynomalyError, ValueError):

@@ -38,19 +38,19 @@ def alerts(
 ) -> None:
     """Alerts that wait for an answer, the gravest first; or all of them into a file."""
     from flows.display import alerting
+    from pynomaly.records.ledger import Ledger
     from pynomaly.records.telemetry import disable_telemetry
     from pynomaly.steps.alerting.export_alerts import export_alerts
-    from pynomaly.steps.alerting.resolve_alerts import list_alerts, match_alert_name
+    from pynomaly.steps.alerting.resolve_alerts import find_alert, list_alerts
 
     disable_telemetry()
     pipeline = load_pipeline(config)
-    matching_alerts = list_alerts(pipeline, state, quiet=quiet)
     if show:
-        alerts_by_id = {item.alert: item for item in list_alerts(pipeline, "all", quiet=True)}
-        print_result(
-            alerts_by_id[match_alert_name(alerts_by_id, show)].to_dict(), as_json, alerting.show_alert
-        )
+        with Ledger.open(pipeline.ledger_url) as ledger:
+            alert = find_alert(ledger, pipeline.name, show)
+        print_result(alert.to_dict(), as_json, alerting.show_alert)
         return
+    matching_alerts = list_alerts(pipeline, state, quiet=quiet)
     if output is not None:
         print_result(export_alerts(pipeline, matching_alerts, output), as_json, alerting.show_export)
         return

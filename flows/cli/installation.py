@@ -77,12 +77,13 @@ def doctor(
 def up(
     prefect_port: Annotated[int, typer.Option(help="Port of Prefect's pages; 0 takes a free one.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="Port of MLflow's pages; 0 takes a free one.")] = 5000,
+    console_port: Annotated[int, typer.Option(help="Port of the console; 0 takes a free one.")] = 4300,
     configs: Annotated[Path, typer.Option(help="Folder of pipeline YAMLs to deploy.")] = Path("configs"),
 ) -> None:
-    """Start Prefect, MLflow and the deployments on this machine, until Ctrl-C."""
+    """Start Prefect, MLflow, the console and the deployments on this machine, until Ctrl-C."""
     from flows.machine.servers import run_servers as start_servers
 
-    start_servers(find_home(Path.cwd()), configs, prefect_port, mlflow_port)
+    start_servers(find_home(Path.cwd()), configs, prefect_port, mlflow_port, console_port)
 
 
 @command("pynomaly demo --home .pynomaly-demo", "pynomaly demo --live")

@@ -1,4 +1,4 @@
-"""What the command line prints of operations: reconcile, prune, backfill, drill, notify, reproduce."""
+"""What the command line prints of operations: reconcile, prune, backfill, drill, notify, reproduce, token."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from typing import Any
 
 from flows.display.scoring import format_window_key, show_scored_windows
 from flows.display.tables import build_table, make_console
+from pynomaly.records.formats import format_utc
 
 __all__ = [
     "show_backfill",
     "show_deliveries",
     "show_drill",
+    "show_new_token",
     "show_pruning",
     "show_reconciliation",
     "show_reproduction",
+    "show_tokens",
     "show_waiting_messages",
 ]
 
@@ -113,3 +116,34 @@ def show_reproduction(result: dict[str, Any]) -> None:
     console.print(f"v{result['version']}: {result['outcome']}")
     for reason in result["reasons"]:
         console.print(f"  {reason}")
+
+
+def show_new_token(result: dict[str, Any]) -> None:
+    """Print a token's secret, this once, and what it is for."""
+    console, token = make_console(), result["token"]
+    console.print(result["secret"], soft_wrap=True, highlight=False)
+    console.print(
+        f"{token['role']} of {', '.join(token['pipelines'])} for {token['actor']}, until "
+        f"{format_utc(token['expires'])}; nobody can read it again"
+    )
+
+
+def show_tokens(result: dict[str, Any]) -> None:
+    """Print the tokens on record, without their secrets."""
+    console = make_console()
+    if not result["tokens"]:
+        console.print("no tokens yet; `pynomaly token --new NAME --for WHO` makes one")
+        return
+    rows = [
+        [
+            item["id"],
+            item["name"],
+            item["actor"],
+            item["role"],
+            ", ".join(item["pipelines"]),
+            "revoked" if item["revoked"] else f"until {format_utc(item['expires'])}",
+            format_utc(item["used"]),
+        ]
+        for item in result["tokens"]
+    ]
+    console.print(build_table("tokens", ("id", "name", "who", "role", "pipelines", "valid", "used"), rows))

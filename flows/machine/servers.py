@@ -1,4 +1,4 @@
-"""``pynomaly up``: runs Prefect's server, MLflow's server and the deployments as child processes.
+"""``pynomaly up``: runs Prefect's and MLflow's servers, the console and the deployments as child processes.
 
 Everything listens on loopback. State lies under the home folder, or in PostgreSQL: Prefect's at
 ``$PREFECT_SERVER_DATABASE_CONNECTION_URL``, MLflow's where the pipelines keep theirs (``records.tracking``
@@ -34,10 +34,17 @@ from flows.machine.environment import (
     find_running_servers,
     make_prefect_database,
 )
-from pynomaly.config import load_pipeline
+from pynomaly.config import list_pipeline_files, load_pipeline
 from pynomaly.errors import ConfigError, RecordError
 
-__all__ = ["find_free_port", "run_deployments", "run_mlflow_server", "run_prefect_server", "run_servers"]
+__all__ = [
+    "find_free_port",
+    "run_console_server",
+    "run_deployments",
+    "run_mlflow_server",
+    "run_prefect_server",
+    "run_servers",
+]
 
 _HOST = "127.0.0.1"
 
@@ -170,6 +177,20 @@ def run_mlflow_server(
 
 
 @contextmanager
+def run_console_server(
+    home: Path, configs: Path, prefect: str, mlflow: str, port: int = 0, within_s: float = 120.0
+) -> Iterator[str]:
+    """Run the console over the pipelines of a folder; yields its address."""
+    port = find_free_port(port, name="the console")
+    address, log = f"http://{_HOST}:{port}", home / "logs" / "console.log"
+    command = [sys.executable, "-m", "flows.cli", "console", str(configs.resolve()), "--port", str(port)]
+    settings = {"PYNOMALY_PREFECT_PAGES": prefect, "PYNOMALY_MLFLOW_PAGES": mlflow}
+    with _run_child(command, log, settings) as child:
+        _wait_for_server(f"{address}/healthz", child, log, within_s)
+        yield address
+
+
+@contextmanager
 def run_deployments(
     home: Path, configs: Path, prefect: str, mlflow: str
 ) -> Iterator[subprocess.Popen[bytes]]:
@@ -185,8 +206,8 @@ def run_deployments(
         yield child
 
 
-def run_servers(home: Path, configs: Path, prefect_port: int, mlflow_port: int) -> None:
-    """Start everything, print both addresses, and stop everything on Ctrl-C.
+def run_servers(home: Path, configs: Path, prefect_port: int, mlflow_port: int, console_port: int) -> None:
+    """Start everything, print three addresses, and stop everything on Ctrl-C.
 
     Raises
     ------
@@ -201,7 +222,7 @@ def run_servers(home: Path, configs: Path, prefect_port: int, mlflow_port: int) 
         raise ConfigError(
             f"process {servers.pid} serves {home} already: {servers.prefect} and {servers.mlflow}"
         )
-    files = sorted(configs.glob("*.yaml"))
+    files = list_pipeline_files(configs)
     if not files:
         raise ConfigError(f"no pipeline YAML in {str(configs)!r}; `pynomaly init DATA` writes one")
     pipelines = [load_pipeline(file) for file in files]
@@ -220,6 +241,9 @@ def run_servers(home: Path, configs: Path, prefect_port: int, mlflow_port: int) 
                 serve = run_mlflow_server(home, mlflow_port, store=tracking, artifacts=artifacts)
                 mlflow = stack.enter_context(serve)
             typer.echo(f"MLflow   {mlflow}   experiments, models")
+            serve_console = run_console_server(home, configs, prefect, mlflow, console_port)
+            console = stack.enter_context(serve_console)
+            typer.echo(f"Console  {console}   alerts, decisions, the fleet")
             deployments = stack.enter_context(run_deployments(home, configs, prefect, mlflow))
             RunningServers(os.getpid(), prefect, mlflow).write(home)
             stack.callback(RunningServers.file(home).unlink, missing_ok=True)

@@ -2,14 +2,21 @@
 
 Durations are written ``15m``, ``6h``, ``7d``, ``8w``; times are aware.
 
-Called by `flows`, `tasks`, `serving`, `steps`, `records`, `judging`, `model`, `detectors` and `data`. May
-import `errors`.
+Called by `flows`, `console`, `tasks`, `serving`, `steps`, `records`, `judging`, `model`, `detectors` and
+`data`. May import `errors`.
 """
 
 from pynomaly.config.alerting import ALERT_POLICIES, Alerts, Feedback, Grouping, PolicyForm, read_deviation
 from pynomaly.config.data import SOURCE_KINDS, Data, Expectation, Limits, Long, Quality, Windows
 from pynomaly.config.delivery import RECORD_KINDS, SINK_KINDS, RecordKind, Sink, list_secret_keys
-from pynomaly.config.load import find_home, list_settings, load_pipeline, parse_pipeline
+from pynomaly.config.load import (
+    find_home,
+    is_pipeline_file,
+    list_pipeline_files,
+    list_settings,
+    load_pipeline,
+    parse_pipeline,
+)
 from pynomaly.config.monitoring import Account, Degradation, Drift
 from pynomaly.config.notices import (
     EVENTS,
@@ -84,6 +91,8 @@ __all__ = [
     "Windows",
     "find_home",
     "hide_password",
+    "is_pipeline_file",
+    "list_pipeline_files",
     "list_secret_keys",
     "list_settings",
     "load_pipeline",

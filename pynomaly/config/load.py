@@ -18,7 +18,14 @@ from pynomaly.config.pipeline import Pipeline
 from pynomaly.config.settings import hide_password
 from pynomaly.errors import ConfigError, list_allowed, mask_addresses
 
-__all__ = ["find_home", "list_settings", "load_pipeline", "parse_pipeline"]
+__all__ = [
+    "find_home",
+    "is_pipeline_file",
+    "list_pipeline_files",
+    "list_settings",
+    "load_pipeline",
+    "parse_pipeline",
+]
 
 _MAX_SHOWN = 300  # most characters of a refused value in a message
 
@@ -50,6 +57,22 @@ def load_pipeline(path: str | Path, environment: str | None = None) -> Pipeline:
     file = _require_file(path)
     layers = read_layers(file, environment)
     return parse_pipeline(layers.content, origin=file.resolve(), layers=layers)
+
+
+def list_pipeline_files(folder: Path) -> tuple[Path, ...]:
+    """Return the YAML files of a folder that are to be pipelines, by name; broken ones, too."""
+    return tuple(file for file in sorted(folder.glob("*.yaml")) if is_pipeline_file(file))
+
+
+def is_pipeline_file(file: Path) -> bool:
+    """Return whether a YAML file is to be a pipeline, broken or not.
+
+    One that holds a list is none: it declares incidents, as `data.incidents` reads them.
+    """
+    try:
+        return not isinstance(read_layers(file, "").content, list)
+    except (ConfigError, OSError):
+        return True  # whoever loads it says what is wrong
 
 
 def list_settings(path: str | Path, environment: str | None = None) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 Times are aware and in UTC; windows are ``[start, end)``.
 
-Called by `flows`, `tasks`, `serving`, `steps`, `records`, `judging` and `model`. May import `config`, and
-the wings below it.
+Called by `flows`, `console`, `tasks`, `serving`, `steps`, `records`, `judging` and `model`. May import
+`config`, and the wings below it.
 """
 
 from pynomaly.data.frame import FrameContract, hash_frame

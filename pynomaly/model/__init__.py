@@ -4,8 +4,8 @@ The registry keeps only bundles, and the flows score only with bundles. A bundle
 npz files and is verified against a hash before a byte is parsed. The score of a row depends on that row
 alone. Import from the modules, not from the package.
 
-Called by `serving`, `steps`, `records` and `judging`. May import `detectors` and `data`, and the wings below
-them.
+Called by `console`, `serving`, `steps`, `records` and `judging`. May import `detectors` and `data`, and the
+wings below them.
 """
 
 __all__: list[str] = []

@@ -13,5 +13,5 @@ them back. Every write has a key, so a step that is killed and run again leaves 
     Pages, pictures and texts for people; ``palette``, ``formats`` and ``axes`` are the colours, the formats
     of numbers and times, and the ticks that they share.
 
-Called by `flows`, `tasks`, `serving` and `steps`. May import `judging`, and the wings below it.
+Called by `flows`, `console`, `tasks`, `serving` and `steps`. May import `judging`, and the wings below it.
 """

@@ -1,8 +1,8 @@
 """The colours of pages and pictures, named by what they mean.
 
 A page declares them as CSS variables, for light, dark and paper; a picture, which is a file on a white
-ground, takes them from :data:`LIGHT`. Text has a contrast of at least 4.5 to what lies under it,
-lines and bars of at least 3 (WCAG 2.2), which a test holds.
+ground, takes them from :data:`LIGHT`. Text has a contrast of at least 4.5 to what lies under it, and of 7
+where it is ink or a state; lines and bars have at least 3 (WCAG 2.2), which a test holds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LIGHT: Mapping[str, str] = {
     "page": "#ffffff",
     "box": "#f3f5f9",
     "ink": "#1b222e",
-    "quiet": "#4a5466",
+    "quiet": "#434c5d",
     "rule": "#d3d9e3",
     "link": "#1f4f91",
     "s0": "#2b5a9e",
@@ -29,9 +29,9 @@ LIGHT: Mapping[str, str] = {
     "bar2": "#b98a1c",
     "band": "#f3d9b1",
     "band-line": "#a25b00",
-    "good": "#1f6b41",
-    "warn": "#7a5200",
-    "bad": "#a32c12",
+    "good": "#1b5c39",
+    "warn": "#6b4700",
+    "bad": "#98280f",
 }
 """On white: ``s0`` to ``s5`` are series, ``bar0`` to ``bar2`` filled bars, ``band`` a declared incident."""
 

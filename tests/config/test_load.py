@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from pynomaly.config import Pipeline, find_home, load_pipeline, parse_pipeline
+from pynomaly.config import Pipeline, find_home, list_pipeline_files, load_pipeline, parse_pipeline
 from pynomaly.config.spelling.units import parse_duration, spell_duration
 from pynomaly.errors import ConfigError
+from tests.machines import make_small_settings
 
 ROOT = Path(__file__).parents[2]
 MINIMAL: dict[str, Any] = {
@@ -132,3 +133,10 @@ def test_on_needs_no_quotes_as_the_quickstart_writes_it(tmp_path: Path) -> None:
 def test_planned_work_starts_at_the_yaml(tmp_path: Path) -> None:
     file = write(tmp_path, {**MINIMAL, "grouping": {"planned": "work.ics"}})
     assert load_pipeline(file).grouping.planned == str(tmp_path / "work.ics")
+
+
+def test_incidents_beside_pipelines_are_none(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump(make_small_settings(name="a")))
+    (tmp_path / "a-incidents.yaml").write_text("- {start: 2026-01-05T00:00Z, end: 2026-01-06T00:00Z}\n")
+    (tmp_path / "broken.yaml").write_text("name: [")
+    assert [file.name for file in list_pipeline_files(tmp_path)] == ["a.yaml", "broken.yaml"]

@@ -27,7 +27,7 @@ from tests.buckets import _find_free_ports
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker" / "compose.yaml"
 HOSTS = ("postgres", "s3", "mlflow", "prefect", "evidently")
-PORTS = (5432, 8333, 5000, 4200, 8000, 8080, 9333, 9340, 8888, 23646, 9410)
+PORTS = (5432, 8333, 5000, 4200, 8000, 8080, 9333, 9340, 8888, 23646, 9410, 4300)
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
@@ -201,8 +201,8 @@ class Stack:
             with self.running("deploy") as deploying:
                 status = deploying.wait(180)
             assert status == 0, (self.folder / "deploy.log").read_text()[-3000:]
-            for name in ("worker", "metrics"):
+            for name in ("worker", "metrics", "console"):
                 started[name] = stack.enter_context(self.running(name))
-            for name in ("worker", "metrics"):
+            for name in ("worker", "metrics", "console"):
                 self.healthy(name, started[name])
             yield

@@ -35,6 +35,7 @@ SECRETS = {
     "MLFLOW_PASSWORD": "mlflow-of-this-test",
     "MLFLOW_SECRET_KEY": "sessions-of-this-test",
     "EVIDENTLY_SECRET": "evidently-of-this-test",
+    "CONSOLE_SECRET": "console-of-this-test-of-some-length",
 }
 OF_STREAMS = {"REDIS_DIGEST": f"sha256:{'3' * 64}", "REDIS_PASSWORD": "broker-of-this-test"}
 """Asked for by a service of the profile `stream` alone: without it nobody has to fill them in."""
@@ -128,6 +129,7 @@ def test_each_service_knows_its_own_secrets_only() -> None:
         "worker": database | bucket | {"PREFECT_AUTH", "MLFLOW_PASSWORD", "EVIDENTLY_SECRET"},
         "stream": database | bucket | {"MLFLOW_PASSWORD", "REDIS_PASSWORD"},
         "metrics": database,
+        "console": database | bucket | {"MLFLOW_PASSWORD", "CONSOLE_SECRET"},
     }
     commands = json.dumps([[item.get("entrypoint"), item.get("command")] for item in services().values()])
     assert not [name for name, value in secrets.items() if "_USER" not in name and value in commands]
@@ -185,6 +187,13 @@ def test_what_it_starts_works_together_and_asks_for_passwords(stack: Stack, monk
     metrics = httpx.get(f"http://127.0.0.1:{stack.ports[9410]}/metrics", timeout=30).text
     assert 'pynomaly_pipeline_champion_version{pipeline="quickstart"} 1.0' in metrics
 
+    console = f"http://127.0.0.1:{stack.ports[4300]}"
+    assert httpx.get(f"{console}/api/v1/pipelines", timeout=30).status_code == 401
+    token = run_token(stack, "--new", "test", "--for", "ann", "--role", "analyst")
+    bearer = {"authorization": f"Bearer {token['secret']}"}
+    (line,) = httpx.get(f"{console}/api/v1/pipelines", headers=bearer, timeout=30).json()
+    assert (line["name"], line["champion"]) == ("quickstart", 1)
+
     assert {item["state"] for item in doctor(stack)} <= {"ok", "warning"}
     refused = [item for item in doctor(stack, PREFECT_API_AUTH_STRING="a:b") if item["state"] == "wrong"]
     assert [item["check"] for item in refused] == ["Prefect's API"]
@@ -192,6 +201,18 @@ def test_what_it_starts_works_together_and_asks_for_passwords(stack: Stack, monk
 
 
 ADDRESSES = {"prefect": 4200, "mlflow": 5000, "s3": 8333, "evidently": 8000}
+
+
+def run_token(stack: Stack, *words: str) -> dict[str, Any]:
+    """What `pynomaly token` answers where the console runs."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "token", *words, "--json"],
+        cwd=stack.project,
+        env=stack.environment("console"),
+        capture_output=True,
+        check=True,
+    )
+    return dict(json.loads(answer.stdout))
 
 
 def doctor(stack: Stack, **changed: str) -> list[dict[str, str]]:

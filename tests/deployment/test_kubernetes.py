@@ -19,6 +19,7 @@ from tests.deployment.stack import COMPOSE, ROOT
 FOLDER = ROOT / "deployments" / "kubernetes"
 TEMPLATE: dict[str, Any] = json.loads((FOLDER / "job-template.json").read_text())
 WORKER: list[dict[str, Any]] = list(yaml.safe_load_all((FOLDER / "worker.yaml").read_text()))
+CONSOLE: list[dict[str, Any]] = list(yaml.safe_load_all((FOLDER / "console.yaml").read_text()))
 # What Prefect's worker asks of a template, read from prefect-kubernetes 0.8.
 ASKED = {"command", "env", "labels", "annotations", "name", "namespace", "job_manifest", "cluster_config"}
 ASKED |= {"job_watch_timeout_seconds", "pod_watch_timeout_seconds", "stream_output"}
@@ -89,6 +90,27 @@ def test_a_run_may_little() -> None:
     mounted = {item["mountPath"] for item in container["volumeMounts"]}
     assert mounted == {"/state", "/tmp"}
     assert rendered()["spec"]["backoffLimit"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("resource", CONSOLE, ids=lambda item: f"{item['kind']} {item['metadata']['name']}")
+def test_kubernetes_accepts_the_console(resource: dict[str, Any], version: str) -> None:
+    checked(resource, version)
+
+
+def test_the_console_is_for_a_team_and_may_little() -> None:
+    deployment, service, _ = CONSOLE
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert {"--team", "--https"} <= set(container["args"])
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert pod["automountServiceAccountToken"] is False
+    assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
+    kept = {item["metadata"]["name"] for item in WORKER if item["kind"] in ("ConfigMap", "ServiceAccount")}
+    assert pod["serviceAccountName"] in kept
+    (config,) = [item["configMapRef"]["name"] for item in container["envFrom"] if "configMapRef" in item]
+    assert config in kept
 
 
 @pytest.mark.slow

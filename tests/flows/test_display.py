@@ -481,6 +481,29 @@ RESULTS: dict[str, dict[str, Any]] = {
         ],
     },
     "show_training_result": TRAINING,
+    "show_new_token": {
+        "token": {
+            "role": "approver",
+            "pipelines": ["a-long-name-of-a-pipeline-*", "another-long-name-of-one-*"],
+            "actor": "someone with a long name",
+            "expires": "2026-11-28T00:00:00+00:00",
+        },
+        "secret": "pyn_" + "x" * 43,
+    },
+    "show_tokens": {
+        "tokens": [
+            {
+                "id": "0123456789abcdef",
+                "name": "the phone of somebody in the second hall",
+                "actor": "someone with a long name",
+                "role": "approver",
+                "pipelines": ["a-long-name-of-a-pipeline-*"],
+                "revoked": None,
+                "expires": "2026-11-28T00:00:00+00:00",
+                "used": None,
+            }
+        ]
+    },
     "show_waiting_messages": {
         "waiting": [
             {

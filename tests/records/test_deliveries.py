@@ -31,7 +31,7 @@ def partition(
 
 
 def event(key: str, alert: str = "one", pipeline: str = "machines") -> AlertEvent:
-    return AlertEvent(key, pipeline, alert, "seen", "w1", {})
+    return AlertEvent(key, pipeline, alert, "opened", "w1", {})
 
 
 def decide(ledger: Ledger, key: str, pipeline: str = "machines") -> None:

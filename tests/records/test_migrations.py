@@ -86,9 +86,13 @@ def test_a_ledger_from_before_migrations_is_taken_over(address):
             "stream_positions",
             "stream_entries",
             "stream_letters",
+            "alert_states",
+            "access_tokens",
+            "answered_requests",
             "followed_alerts",
         ):
             connection.execute(text(f"DROP TABLE {newer}"))
+        connection.execute(text("DROP INDEX ix_decisions_kind"))
         for statement in BEFORE.strip().split("\n"):
             connection.execute(text(statement))
     with Ledger.open(address) as ledger:

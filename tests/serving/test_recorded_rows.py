@@ -13,7 +13,7 @@ from pynomaly.errors import ConfigError, RecordError
 from pynomaly.records.ledger import Ledger
 from pynomaly.serving.web import create_app
 from pynomaly.steps.streaming.served_rows import ServedRows
-from tests.serving.test_serving import answering
+from tests.servers import answering
 from tests.steps.conftest import pipeline  # noqa: F401 the fixture that live_table takes
 from tests.steps.streaming.conftest import LiveTable, live_table  # noqa: F401 as a fixture
 from tests.steps.streaming.test_closing import DAY, close, read_live_scores, rows_of, score_by_batch

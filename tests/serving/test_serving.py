@@ -9,10 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,6 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
-import uvicorn
 import yaml
 from typer.testing import CliRunner
 
@@ -30,33 +27,10 @@ from pynomaly.records.registry import Registry
 from pynomaly.records.registry.live_champion import LiveChampion
 from pynomaly.serving.web import create_app
 from tests.machines import make_machines, make_small_settings
+from tests.servers import answering
 from tests.steps.conftest import start_with_champion
 
 ROWS = make_machines(28)
-
-
-@contextmanager
-def answering(app: Any) -> Iterator[httpx.Client]:
-    """A real server of `app` on a free port, and a client that asks it."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-    started = threading.Event()
-    startup = server.startup
-
-    async def start_and_signal(sockets: Any = None) -> None:
-        await startup(sockets)
-        started.set()
-
-    server.startup = start_and_signal  # type: ignore[method-assign]
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        assert started.wait(30)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            yield client
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 Each kind in ``pynomaly.config.SOURCE_KINDS`` is a module of its name with a `SOURCE`. Their rows are
 normalised here: times in UTC, rows sorted by time and entity, labels 0, 1 or unknown.
 
-Called by `intake`, `migration`, `streams`, `serving` and `steps`. May import `places`, `shape`, the modules
-of `data` and the wings below `data`.
+Called by `intake`, `migration`, `streams`, `console.queries`, `serving` and `steps`. May import `places`,
+`shape`, the modules of `data` and the wings below `data`.
 """
 
 from __future__ import annotations

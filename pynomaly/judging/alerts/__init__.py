@@ -2,6 +2,6 @@
 
 Pure: rows and settings in, frozen results out.
 
-Called by `tasks`, `steps` and `records`. May import `comparison`, the modules of `judging` and the wings
-below `judging`.
+Called by `console`, `tasks`, `steps` and `records`. May import `comparison`, the modules of `judging` and
+the wings below `judging`.
 """

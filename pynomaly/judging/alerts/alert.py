@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -31,6 +31,9 @@ ENDINGS: tuple[Ending, ...] = ("false-alarm", "confirmed")
 
 UNUSUAL_TAIL = 0.05
 """A value is unusual by itself when at most this share of the reference is at least as extreme."""
+
+_TIMES = ("first", "last", "peak", "opened", "muted_until")
+"""Fields of an alert that are times."""
 
 _BY_RARITY = dict(zip(("one a year", "one a month", "one a week", "one a day"), SEVERITIES, strict=True))
 
@@ -91,6 +94,12 @@ class Alert:
         Why this category and severity.
     alike : tuple of mapping
         Similar past alerts, the most similar first, and how they ended.
+    assignee : str
+        Who is to look at it; "" for nobody.
+    muted_until : datetime or None
+        Until when an alert like it, of the same entity and cause, sends no notification.
+    comments : tuple of mapping
+        What people wrote about it, oldest first: ``at`` (ISO 8601), ``by`` and ``text``.
     """
 
     alert: str
@@ -119,6 +128,9 @@ class Alert:
     alike: tuple[Mapping[str, Any], ...]
     opened: datetime | None
     row_keys: tuple[tuple[str, str], ...] = ()
+    assignee: str = ""
+    muted_until: datetime | None = None
+    comments: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def cause(self) -> str:
@@ -127,14 +139,26 @@ class Alert:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the alert as JSON-serialisable values."""
-        content = asdict(self)
-        for name in ("first", "last", "peak", "opened"):
+        content = dict(vars(self))
+        for name in _TIMES:
             content[name] = content[name].isoformat() if content[name] else None
         return content | {
             "cause": self.cause,
-            "carriers": [asdict(item) for item in self.carriers],
+            "carriers": [dict(vars(item)) for item in self.carriers],
             "row_keys": [list(item) for item in self.row_keys],
         }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Alert:
+        """Return the alert that :meth:`to_dict` wrote."""
+        values = {name: value for name, value in content.items() if name != "cause"}
+        for name in _TIMES:
+            values[name] = _parse_time(values[name])
+        for name in ("windows", "reasons", "causes", "alike", "comments"):
+            values[name] = tuple(values[name])
+        values["carriers"] = tuple(Carrier(**item) for item in values["carriers"])
+        values["row_keys"] = tuple((entity, row) for entity, row in values["row_keys"])
+        return cls(**values)
 
 
 def categorize_alert(rows: int, carriers: Sequence[Carrier], collective: int) -> tuple[str, str]:
@@ -198,8 +222,8 @@ def build_alert(name: str, events: Sequence[Mapping[str, Any]]) -> Alert:
     ----------
     name : str
     events : sequence of mapping
-        Each with ``pipeline``, ``event`` (``opened``, ``seen``, ``acknowledged`` or ``resolved``),
-        ``window``, ``actor``, ``at`` and ``content``.
+        Each with ``pipeline``, ``event`` (``opened``, ``seen``, ``acknowledged``, ``resolved``, ``assigned``,
+        ``muted`` or ``commented``), ``window``, ``actor``, ``at`` and ``content``.
 
     Raises
     ------
@@ -208,6 +232,8 @@ def build_alert(name: str, events: Sequence[Mapping[str, Any]]) -> Alert:
     """
     parts: dict[str, Mapping[str, Any]] = {}
     state, ending, note, by = "open", "", "", ""
+    assignee, muted_until = "", None
+    comments: list[Mapping[str, Any]] = []
     opened: Mapping[str, Any] = {}
     opened_at: datetime | None = None
     for event in events:
@@ -220,6 +246,13 @@ def build_alert(name: str, events: Sequence[Mapping[str, Any]]) -> Alert:
             state, note, by = "acknowledged", content.get("note", ""), event["actor"]
         elif event["event"] == "resolved":
             state, ending, note, by = "resolved", content["as"], content.get("note", ""), event["actor"]
+        elif event["event"] == "assigned":
+            assignee = content["to"]
+        elif event["event"] == "muted":
+            muted_until = _parse_time(content["until"])
+        elif event["event"] == "commented":
+            at = event["at"].isoformat() if event["at"] else None
+            comments.append({"at": at, "by": event["actor"], "text": content["text"]})
     if not parts:
         raise RecordError(f"the alert {name} has no rows on record")
     active_parts = [part for _, part in sorted(parts.items()) if part["rows"]]
@@ -259,6 +292,9 @@ def build_alert(name: str, events: Sequence[Mapping[str, Any]]) -> Alert:
         alike=tuple(opened.get("alike", ())),
         opened=opened_at,
         row_keys=tuple((key[0], key[1]) for part in active_parts for key in part["row_keys"]),
+        assignee=assignee,
+        muted_until=muted_until,
+        comments=tuple(comments),
     )
 
 

@@ -54,6 +54,10 @@ def find_quiet_reason(
         and item.state != "withdrawn"
         and item.cause == (causes[0] if causes else "")
     ]
+    muting = next((item for item in same_cause_alerts if item.muted_until and first < item.muted_until), None)
+    if muting is not None:
+        until = f"{muting.muted_until:%Y-%m-%d %H:%M} UTC"
+        return f"muted: by hand, as the like of {muting.alert}, until {until}"
     false_alarms = [item for item in same_cause_alerts if item.ending == "false-alarm" and item.last]
     false_alarms = [item for item in false_alarms if item.last and first - item.last <= mute]
     if false_alarms:

@@ -3,17 +3,26 @@
 The only package that uses SQLAlchemy. sqlite by default, PostgreSQL by URL. Decisions are append-only (the
 database itself refuses to change them) and every write is idempotent by its key. Times are aware, in UTC.
 
-Called by `notices`, `store`, `flows`, `tasks` and `steps`. May import the modules of `records` and the wings
-below `records`.
+Called by `notices`, `store`, `flows`, `console`, `tasks` and `steps`. May import the modules of `records`
+and the wings below `records`.
 """
 
+from pynomaly.records.ledger.access import Access, AccessToken, AnsweredRequest
 from pynomaly.records.ledger.accounts import AccountEntry, Accounts
-from pynomaly.records.ledger.answers import AlertEvent, Answers, Audit, Label
+from pynomaly.records.ledger.alerts.alert_states import (
+    AlertFilter,
+    AlertLane,
+    AlertOrder,
+    AlertPlace,
+    AlertStates,
+)
+from pynomaly.records.ledger.alerts.answers import AlertEvent, Answers, Audit, Label
 from pynomaly.records.ledger.chain import Verification
 from pynomaly.records.ledger.leases import Lease
 from pynomaly.records.ledger.ledger import Ledger
 from pynomaly.records.ledger.outbox import Heartbeat, LeaseHolder, Outbox, QueuedNotice
 from pynomaly.records.ledger.outcomes import DECISION_KINDS, DECISION_OUTCOMES
+from pynomaly.records.ledger.reads.across import Across, DecisionFilter
 from pynomaly.records.ledger.rows import (
     Decision,
     ObservationRecord,
@@ -36,13 +45,23 @@ from pynomaly.records.ledger.transit.stream_log import (
 __all__ = [
     "DECISION_KINDS",
     "DECISION_OUTCOMES",
+    "Access",
+    "AccessToken",
     "AccountEntry",
     "Accounts",
+    "Across",
     "AlertEvent",
+    "AlertFilter",
+    "AlertLane",
+    "AlertOrder",
+    "AlertPlace",
+    "AlertStates",
+    "AnsweredRequest",
     "Answers",
     "Audit",
     "Channel",
     "Decision",
+    "DecisionFilter",
     "Deliveries",
     "DeliveryState",
     "FollowedAlert",

@@ -34,6 +34,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from pynomaly.errors import ConfigError, RecordError, mask_addresses
+from pynomaly.records.ledger.alerts.projection import STATES_SINCE, fill_alert_states
 from pynomaly.records.ledger.migrations import HEAD, VERSION_TABLE, upgrade_tables
 from pynomaly.records.locks import hold_file_lock
 
@@ -216,6 +217,8 @@ def _ensure_schema(engine: Engine) -> None:
             if version is None or version < HEAD:
                 with engine.connect().execution_options(writing=True) as connection, connection.begin():
                     upgrade_tables(connection)
+                    if version is not None and version < STATES_SINCE:
+                        fill_alert_states(connection)
                 version = HEAD
     if version > HEAD:
         raise RecordError(

@@ -18,13 +18,9 @@ from typing import Any
 from sqlalchemy import func, insert, select, text
 
 from pynomaly.errors import RecordError
-from pynomaly.records.ledger.accounts import Accounts
-from pynomaly.records.ledger.answers import Answers
 from pynomaly.records.ledger.chain import GENESIS, Verification, link_decision, verify_chain
 from pynomaly.records.ledger.database import Database, read_utc_now
 from pynomaly.records.ledger.leases import Lease
-from pynomaly.records.ledger.outbox import Outbox
-from pynomaly.records.ledger.retention import RetentionRows
 from pynomaly.records.ledger.rows import (
     Decision,
     HasKey,
@@ -39,10 +35,9 @@ from pynomaly.records.ledger.rows import (
     to_json,
     window_key,
 )
+from pynomaly.records.ledger.sections import LedgerSections
 from pynomaly.records.ledger.tables import decisions, leases, observations, partitions, trainings
 from pynomaly.records.ledger.training_detail import TrainingFacts
-from pynomaly.records.ledger.transit.deliveries import Deliveries
-from pynomaly.records.ledger.transit.stream_log import StreamLog
 
 __all__ = ["LEASE_TTL", "Ledger"]
 
@@ -50,7 +45,7 @@ LEASE_TTL = timedelta(minutes=5)
 """How long a lease lasts unless its holder renews it; a dead holder blocks others no longer than this."""
 
 
-class Ledger:
+class Ledger(LedgerSections):
     """Decisions, partitions, observations, trainings and leases of all pipelines in one database.
 
     Open it with :meth:`open`; use it as a context manager or :meth:`close` it.
@@ -67,9 +62,6 @@ class Ledger:
     ...     print(first.seq, second.seq, ledger.find_last_decision("quickstart", "retrain").outcome)
     1 1 none
     """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     @classmethod
     def open(cls, url: str, clock: Callable[[], datetime] = read_utc_now) -> Ledger:
@@ -93,36 +85,6 @@ class Ledger:
 
     def __exit__(self, kind: object, error: object, trace: TracebackType | None) -> None:
         self.close()
-
-    @property
-    def outbox(self) -> Outbox:
-        """Messages to people, heartbeats of work, and holders of leases, in the same database."""
-        return Outbox(self._database)
-
-    @property
-    def answers(self) -> Answers:
-        """Events of alerts, labels of rows, and audits, in the same database."""
-        return Answers(self._database)
-
-    @property
-    def accounts(self) -> Accounts:
-        """What bets against promises came to, in the same database."""
-        return Accounts(self._database)
-
-    @property
-    def deliveries(self) -> Deliveries:
-        """What each sink has received, in the same database."""
-        return Deliveries(self._database)
-
-    @property
-    def stream(self) -> StreamLog:
-        """What a stream brought and no file holds yet, in the same database."""
-        return StreamLog(self._database)
-
-    @property
-    def retention(self) -> RetentionRows:
-        """Rows that name files which may be removed, in the same database."""
-        return RetentionRows(self._database)
 
     # Decisions
 

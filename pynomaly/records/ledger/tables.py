@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -23,8 +24,9 @@ from sqlalchemy.types import TypeDecorator
 from pynomaly.errors import RecordError
 
 __all__ = ["beats", "decisions", "leases", "messages", "observations", "partitions", "trainings"]
-__all__ += ["account_entries", "alert_events", "audits", "deliveries", "labels"]
-__all__ += ["followed_alerts", "stream_entries", "stream_letters", "stream_positions"]
+__all__ += ["access_tokens", "answered_requests", "followed_alerts"]
+__all__ += ["account_entries", "alert_events", "alert_states", "audits", "deliveries", "labels"]
+__all__ += ["stream_entries", "stream_letters", "stream_positions"]
 
 metadata = MetaData()
 
@@ -64,6 +66,7 @@ decisions = Table(
     Column("actor", String(200), nullable=False),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    Index("ix_decisions_kind", "pipeline", "kind", "seq"),
     sqlite_autoincrement=True,
 )
 
@@ -183,6 +186,35 @@ alert_events = Table(
     sqlite_autoincrement=True,
 )
 
+alert_states = Table(
+    "alert_states",
+    metadata,
+    Column("pipeline", String(64), primary_key=True),
+    Column("alert", String(16), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("newest", Moment, nullable=False),
+    Column("entity", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("quiet", Integer, nullable=False),
+    Column("assignee", String(200), nullable=False),
+    Column("muted_until", Moment),
+    Column("changed", Integer, nullable=False, index=True),
+    Column("content", JSON, nullable=False),
+)
+# In the order of a list, and with what is filtered and counted, so that no row is read for it.
+Index(
+    "ix_alert_states_inbox",
+    alert_states.c.state,
+    alert_states.c.severity,
+    alert_states.c.newest.desc(),
+    alert_states.c.pipeline,
+    alert_states.c.alert,
+    alert_states.c.quiet,
+    alert_states.c.entity,
+    alert_states.c.cause,
+)
+
 labels = Table(
     "labels",
     metadata,
@@ -283,4 +315,29 @@ stream_letters = Table(
     Column("at", Moment, nullable=False),
     Column("published", Moment),
     sqlite_autoincrement=True,
+)
+
+access_tokens = Table(
+    "access_tokens",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("pipelines", JSON, nullable=False),
+    Column("created", Moment, nullable=False),
+    Column("expires", Moment, nullable=False),
+    Column("revoked", Moment),
+    Column("used", Moment),
+)
+
+answered_requests = Table(
+    "answered_requests",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("request", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("at", Moment, nullable=False, index=True),
 )

@@ -2,6 +2,6 @@
 
 Training takes the labels that answers gave.
 
-Called by `delivery`, `operations`, `promotion`, `reporting`, `scoring`, `streaming`, `training`, `flows.cli`
-and `tasks`. May import `notices`, the modules of `steps` and the wings below `steps`.
+Called by `delivery`, `operations`, `promotion`, `reporting`, `scoring`, `streaming`, `training`,
+`flows.cli`, `console` and `tasks`. May import `notices`, the modules of `steps` and the wings below `steps`.
 """

@@ -18,7 +18,6 @@ from pynomaly.judging.alerts.alert import Alert
 from pynomaly.records.ledger import AlertEvent, Ledger
 from pynomaly.records.registry import AlertAssessment, Registry, Traces
 from pynomaly.steps.alerting.labels import parse_truth
-from pynomaly.steps.alerting.raise_alerts import read_alerts
 from pynomaly.steps.alerting.resolve_alerts import list_alerts, resolve_alert
 
 __all__ = ["ASSESSMENT_NAME", "AssessmentResult", "read_assessments", "show_alerts"]
@@ -89,12 +88,12 @@ def read_assessments(pipeline: Pipeline) -> AssessmentResult:
     assessments = Traces(Registry.open_for(pipeline), pipeline.name).list_assessments(ASSESSMENT_NAME)
     with Ledger.open(pipeline.ledger_url) as ledger:
         answers = ledger.answers
-        alerts = read_alerts(answers, pipeline.name)
-        assessed_alerts = {item.alert for item in assessments} & set(alerts)
+        names = {item.alert for item in assessments}
+        assessed_alerts = {name for name in names if ledger.alert_states.find_alert(pipeline.name, name)}
         events = {alert: answers.list_events(pipeline.name, alert) for alert in assessed_alerts}
     new, unread = 0, []
     for item in assessments:
-        if item.alert not in alerts:
+        if item.alert not in assessed_alerts:
             unread.append(f"{item.key}: no alert {item.alert!r}")
             continue
         try:

@@ -139,6 +139,8 @@ def raise_open_alerts(
         within = (start - _find_reach(pipeline), max(item.end for item in spans))
         history = _read_events(ledger.answers, pipeline.name, within)
         alerts = {name: build_alert(name, events) for name, events in history.items()}
+        muted = run.ledger.alert_states.list_muted(pipeline.name, start)
+        alerts = {item.alert: item for item in muted} | alerts
         planned = list_planned_times(pipeline, spans)
         earlier = _list_partitions_before(ledger, pipeline, start)
         for item in windows:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -105,6 +105,8 @@ def send_test_messages(pipeline: Pipeline, through: Sender | None = None) -> tup
         key = f"{pipeline.name}:test:{now.isoformat()}"
         message = QueuedNotice(key, target.name, pipeline.name, "test", title, body, now)
         reason = _try_sending(pipeline, target, message, through)
+        if not reason and target.kind == "pagerduty":  # nobody is to close the incident of a test
+            reason = _try_sending(pipeline, target, replace(message, action="resolve"), through)
         deliveries.append(Delivery(target.name, "test", title, not reason, reason))
     return tuple(deliveries)
 
@@ -147,10 +149,13 @@ def _build_digest(
     pipeline: Pipeline, target: str, parts: Sequence[QueuedNotice], states: dict[str, str], now: datetime
 ) -> QueuedNotice:
     ranked = sorted(parts, key=lambda part: (SEVERITIES.index(part.severity), part.created, part.key))
-    lines = [f"{len(parts)} notices since {min(part.created for part in parts):%Y-%m-%d %H:%M} UTC"]
+    count = f"{len(parts)} notice{'' if len(parts) == 1 else 's'}"
+    lines = [f"{count} since {min(part.created for part in parts):%Y-%m-%d %H:%M} UTC"]
     for part in ranked[:_MOST_LINES]:
         state = states.get(part.alert, "open")
         lines.append(f"- {part.title.removeprefix('[pynomaly] ')}{'' if state == 'open' else f', {state}'}")
+        if not part.alert:  # of an alert the rest is where its link leads, and in `pynomaly alerts --show`
+            lines += [f"  {line}" for line in part.body.splitlines() if line.startswith("- ")]
         if part.link:
             lines.append(f"  {part.link}")
     if len(parts) > _MOST_LINES:
@@ -161,7 +166,7 @@ def _build_digest(
         target=target,
         pipeline=pipeline.name,
         event="digest",
-        title=f"[pynomaly] {pipeline.name}: {len(parts)} notices",
+        title=f"[pynomaly] {pipeline.name}: {count}",
         body="\n".join(lines),
         created=now,
         severity=ranked[0].severity,

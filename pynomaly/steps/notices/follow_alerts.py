@@ -65,13 +65,20 @@ def _tell_news(
         ended = [item for item in _find_ended(about, over=True) if item.target in receivers]
         reason = f"it was told as {after.severity} before this was sent"
     elif alert.state not in ("open", row.state) and not (alert.state in _OVER and row.state in _OVER):
-        by = f" by {alert.by}" if alert.by else ""
-        how = f"{alert.state}{f' as {alert.ending}' if alert.ending else ''}{by}"
+        how, note = _describe_state(alert)
         reason = f"the alert was {how} before this was sent"
         action: Action = "acknowledge" if alert.state == "acknowledged" else "resolve"
-        new = _build_updates(pipeline, row, about, action, how, alert.note, now)
+        new = _build_updates(pipeline, row, about, action, how, note, now)
         ended = _find_ended(about, over=alert.state in _OVER)
     ledger.outbox.change_alert(row, after, new, ended, reason)
+
+
+def _describe_state(alert: Alert) -> tuple[str, str]:
+    """Return how an alert was answered or ended, and the note of who did it."""
+    if alert.state == "withdrawn":
+        return "withdrawn: none of its rows alerts any more", ""
+    ending = f" as {alert.ending}" if alert.ending else ""
+    return f"{alert.state}{ending} by {alert.by}", alert.note
 
 
 def _tell_again(

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from pynomaly.config import Pipeline, Severity, Target
+from pynomaly.config import Pipeline, Target
 from pynomaly.judging.notice_rules import EVENT_SEVERITIES, choose_receivers
 from pynomaly.judging.notice_times import plan_due
 from pynomaly.records.ledger import FollowedAlert, Ledger, QueuedNotice
 from pynomaly.records.ledger.outbox import Action
 
 __all__ = ["Notice", "address_notice", "queue_notice", "read_zone"]
+
+_BY_THEMSELVES = ("update", "escalation", "drill", "report")
+"""Events that no digest collects: they follow what was told, have waited, are tries, or collections."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Notice:
     key: str
     title: str
     body: str
-    severity: Severity | str = ""
+    severity: str = ""
     entity: str = ""
     alert: str = ""
     action: Action = "notice"
@@ -80,10 +83,7 @@ def address_notice(
     severity = notice.severity or EVENT_SEVERITIES[notice.event]
     messages = []
     for target in receivers:
-        # An answer or an end belongs to what was told, and an escalation has waited long enough.
-        due, collected = plan_due(
-            target, severity, zone, now, collects=notice.event not in ("update", "escalation", "drill")
-        )
+        due, collected = plan_due(target, severity, zone, now, collects=notice.event not in _BY_THEMSELVES)
         if target.kind == "pagerduty" and notice.action in ("acknowledge", "resolve"):
             due = None  # it pages nobody, and an incident that is left open does
         messages.append(

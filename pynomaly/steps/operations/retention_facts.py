@@ -13,11 +13,10 @@ from typing import Any
 
 from pynomaly.config import Pipeline
 from pynomaly.judging.retention import PastDecision, PruningPlan, RetentionFacts, StoredItem
-from pynomaly.records.ledger import Decision, Ledger, TrainingRecord, parse_window_key
+from pynomaly.records.ledger import AlertFilter, Decision, Ledger, TrainingRecord, parse_window_key
 from pynomaly.records.registry import Registry, Traces
 from pynomaly.records.registry.removal import LoggedModel, LoggedRun, count_bytes, list_models, list_runs
 from pynomaly.records.store import Store
-from pynomaly.steps.alerting.raise_alerts import read_alerts
 from pynomaly.steps.champion import list_pending_promotions
 
 __all__ = ["PipelineInventory", "add_mlflow_sizes", "gather_inventory"]
@@ -67,8 +66,9 @@ def gather_inventory(
 def _find_unanswered_windows(pipeline: Pipeline, ledger: Ledger) -> tuple[tuple[datetime, datetime], ...]:
     """Return the windows of unresolved alerts, and of audits whose rows are not all labelled."""
     answers = ledger.answers
-    alerts = read_alerts(answers, pipeline.name).values()
-    windows = {name for item in alerts if item.state in ("open", "acknowledged") for name in item.windows}
+    unanswered = AlertFilter(pipelines=(pipeline.name,), states=("open", "acknowledged"))
+    alerts = ledger.alert_states.list_alerts(unanswered)
+    windows = {name for _, item in alerts for name in item.windows}
     labelled = {item.key.rpartition(":")[0] for item in answers.list_labels(pipeline.name)}
     for audit in answers.list_audits(pipeline.name):
         rows = audit.content["rows"]
@@ -136,8 +136,8 @@ def _describe_run(run: LoggedRun) -> StoredItem:
 
 def _list_traces(pipeline: Pipeline, ledger: Ledger, registry: Registry) -> Iterator[StoredItem]:
     """Yield the alert traces in MLflow; a trace is in use while its alert is not resolved."""
-    alerts = read_alerts(ledger.answers, pipeline.name)
-    unanswered = {name for name, item in alerts.items() if item.state in ("open", "acknowledged")}
+    waiting = AlertFilter(pipelines=(pipeline.name,), states=("open", "acknowledged"))
+    unanswered = {item.alert for _, item in ledger.alert_states.list_alerts(waiting)}
     for name, alert, at in Traces(registry, pipeline.name).list_traces():
         yield StoredItem("trace", name, at, busy=alert in unanswered)
 

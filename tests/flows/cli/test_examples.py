@@ -32,6 +32,8 @@ ELSEWHERE = {
     "pynomaly demo --home .pynomaly-demo": "tests/security/test_life_under_guard.py",
     "pynomaly demo --live": "tests/flows/test_demo_live.py",
     "pynomaly serve configs/quickstart.yaml --port 8000": "tests/serving/test_serving.py",
+    "pynomaly console --port 4300": "tests/console/test_command.py",
+    "pynomaly console configs --host 0.0.0.0 --team --https": "tests/console/test_command.py",
     "pynomaly metrics --port 9410": "tests/serving/test_exporter.py",
     "pynomaly stream configs/live.yaml": "tests/flows/cli/test_stream.py",
     "pynomaly stream configs/live.yaml --until-idle 5 --json": "tests/flows/cli/test_stream.py",
@@ -51,7 +53,7 @@ NO_CHALLENGER = {
 }
 """What an audit says right after a training; later, see tests/steps/promotion/test_deciding_audit.py."""
 
-TEXT_ALONE = {"version", "metrics", "serve", "up", "demo"}
+TEXT_ALONE = {"version", "metrics", "serve", "console", "up", "demo"}
 """Commands without ``--json``: one word, Prometheus' own format, servers, a walk that is watched."""
 
 BOTH_WAYS = (

@@ -81,7 +81,18 @@ def servers(tmp_path: Path) -> Iterator[Servers]:
     config.write_text(yaml.safe_dump(settings))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "up", "--prefect-port", "0", "--mlflow-port", "0"],
+        [
+            sys.executable,
+            "-m",
+            "flows.cli",
+            "up",
+            "--prefect-port",
+            "0",
+            "--mlflow-port",
+            "0",
+            "--console-port",
+            "0",
+        ],
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,
@@ -99,6 +110,7 @@ def servers(tmp_path: Path) -> Iterator[Servers]:
                 break
         assert "Prefect" in addresses, addresses
         assert "MLflow" in addresses, addresses
+        assert httpx.get(f"{addresses['Console']}/healthz", timeout=30).json()["status"] == "ok"
         yield Servers(process, addresses["Prefect"], addresses["MLflow"], config)
     finally:
         if process.poll() is None:

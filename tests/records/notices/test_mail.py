@@ -85,3 +85,12 @@ def test_a_mail_that_is_refused_was_not_sent(mail: MailServer) -> None:
     with pytest.raises(RecordError, match="not accepted"):
         send_notice(OPS, mail.address, notice())
     assert mail.mails == []
+
+
+def test_a_name_with_line_breaks_adds_no_header(mail: MailServer) -> None:
+    title = "[pynomaly] machines: low alert of m1\r\nBcc: thief@example.org\n\nother text"
+    message = QueuedNotice("k", "ops", "machines", "alert", title, "body", datetime(2026, 1, 19, tzinfo=UTC))
+    send_notice(OPS, mail.address, message)
+    assert mail.mails[0]["Bcc"] is None
+    assert "thief@example.org" in mail.mails[0]["Subject"] + read_text(mail)
+    assert read_text(mail).startswith("body")

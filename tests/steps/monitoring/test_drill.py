@@ -52,6 +52,20 @@ def test_a_drill_arrives_and_leaves_production_alone(pipeline) -> None:
 
 
 @pytest.mark.slow
+def test_a_drill_in_quiet_hours_wakes_nobody_and_says_when_its_message_arrives(pipeline) -> None:
+    now = datetime.now(UTC)
+    hours = f"{now - timedelta(hours=2):%H}:00-{now + timedelta(hours=2):%H}:00"
+    owner = pipeline(notify={"targets": [{**TARGET, "quiet": {"hours": hours}}]}, alerts={"quantile": 0.05})
+    start_with_champion(owner)
+    messages: list[str] = []
+    result = drill(owner, WEEK, AT, lambda target, message: messages.append(message.event))
+    assert result.passed, result.reasons
+    assert result.channel == ()
+    assert "drill" not in messages
+    assert "quiet hours hold the message to ops until" in " ".join(result.reasons)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("blocks", "why"),
     [

@@ -11,6 +11,7 @@ import pytest
 from pynomaly.config import Pipeline
 from pynomaly.records.ledger import Decision, Ledger
 from pynomaly.steps.alerting.resolve_alerts import acknowledge_alert, resolve_alert
+from pynomaly.steps.notices.deliver import send_test_messages
 from pynomaly.steps.notices.send import list_waiting, send_notifications
 from tests.receivers import Receiving, Reply, run_receiver
 from tests.steps.notices.alerts import answer_alert, open_alert, see_alert
@@ -101,8 +102,9 @@ def test_an_alert_that_becomes_graver_is_told_again_at_its_incident(
 def test_an_alert_without_news_expires_for_its_receivers(pipeline: Make, receiver: Receiving) -> None:
     owner = pager(pipeline, receiver, expire="2d")
     open_alert(owner, "a1", "high", NOW)
-    for hours in (0, 47, 48, 60):
+    for hours, count in ((0, 1), (47, 1), (48, 2), (60, 2)):
         send_notifications(owner, now=NOW + hours * HOUR)
+        assert len(receiver.asked) == count
     assert actions(receiver) == ["trigger", "resolve"]
     see_alert(owner, "a1", "high", NOW + 61 * HOUR)
     send_notifications(owner, now=NOW + 61 * HOUR)
@@ -145,3 +147,10 @@ def test_an_answer_at_night_ends_the_incident_at_once(pipeline: Make, receiver: 
     answer_alert(owner, "a1", "resolved", NOW + 8 * HOUR)
     send_notifications(owner, now=NOW + 8 * HOUR)
     assert actions(receiver) == ["trigger", "resolve"]
+
+
+def test_a_test_leaves_no_incident_behind(pipeline: Make, receiver: Receiving) -> None:
+    (tried,) = send_test_messages(pager(pipeline, receiver))
+    assert tried.delivered
+    assert actions(receiver) == ["trigger", "resolve"]
+    assert len({item.json["dedup_key"] for item in receiver.asked}) == 1

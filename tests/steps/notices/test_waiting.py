@@ -12,6 +12,7 @@ from pynomaly.config import Pipeline, Target
 from pynomaly.errors import RecordError
 from pynomaly.records.ledger import Decision, Ledger, QueuedNotice
 from pynomaly.steps.notices.deliver import deliver_messages
+from pynomaly.steps.notices.queue_notice import Notice, queue_notice
 from pynomaly.steps.notices.send import list_undelivered, list_waiting, send_notifications
 from tests.steps.notices.alerts import answer_alert, open_alert, see_alert
 
@@ -114,7 +115,7 @@ def test_a_digest_that_fails_is_sent_again_as_it_was(pipeline: Make) -> None:
     open_alert(inbox.pipeline, "a2", "low", NOON + 5 * HOUR)
     inbox.is_down = False
     assert inbox.run(NOON + 5 * HOUR) == [("ops", "digest")]
-    assert "1 notices" in inbox.messages[0].title
+    assert inbox.messages[0].title == "[pynomaly] machines: 1 notice"
     assert inbox.run(NOON + 8 * HOUR) == [("ops", "digest")]
 
 
@@ -126,6 +127,15 @@ def test_a_decision_is_a_part_of_the_digest_too(pipeline: Make) -> None:
     now = datetime.now(UTC)
     assert inbox.run(now) == []
     assert inbox.run(now + 24 * HOUR) == [("ops", "digest")]
+    assert inbox.messages[0].body.splitlines()[1:] == ["- machines: promote first (v1)", "  - why"]
+
+
+def test_a_report_is_no_part_of_a_digest_and_keeps_its_pages(pipeline: Make) -> None:
+    inbox = make_inbox(pipeline, named("ops", digest={"at": ["18:00"]}))
+    with Ledger.open(inbox.pipeline.ledger_url) as ledger:
+        queue_notice(inbox.pipeline, ledger, Notice("report", "r1", "title", "body", files=("a.html",)), NOON)
+    assert inbox.run(NOON) == [("ops", "report")]
+    assert inbox.messages[0].files == ("a.html",)
 
 
 STEPS = [{"after": "30m", "to": "lead"}, {"after": "2h", "to": "boss"}]
@@ -223,3 +233,25 @@ def test_an_alert_that_becomes_grave_enough_is_escalated_from_then_on(pipeline: 
     see_alert(inbox.pipeline, "a1", "critical", NOON + 10 * HOUR)
     assert inbox.run(NOON + 10 * HOUR) == [("ops", "alert")]
     assert inbox.run(NOON + 11 * HOUR) == [("cto", "escalation")]
+
+
+def test_what_is_in_a_digest_is_answered_in_the_digest(pipeline: Make) -> None:
+    inbox = make_inbox(pipeline, named("ops", updates=True, digest={"at": ["18:00"]}))
+    for number, event in enumerate(("acknowledged", "resolved")):
+        open_alert(inbox.pipeline, f"a{number}", "high", NOON)
+        answer_alert(inbox.pipeline, f"a{number}", event, NOON + HOUR)
+    assert inbox.run(NOON + HOUR) == []
+    assert inbox.run(NOON + 6 * HOUR) == [("ops", "digest")]
+    assert inbox.run(NOON + 7 * HOUR) == []
+
+
+def test_an_end_is_told_once_whatever_ends_it_next(pipeline: Make) -> None:
+    inbox = make_inbox(pipeline, named("ops", updates=True))
+    open_alert(inbox.pipeline, "a1", "high", NOON)
+    answer_alert(inbox.pipeline, "a1", "acknowledged", NOON)
+    assert inbox.run(NOON) == [("ops", "alert"), ("ops", "update")]
+    see_alert(inbox.pipeline, "a1", "high", NOON + HOUR, rows=0, window=NOON)
+    assert inbox.run(NOON + HOUR) == [("ops", "update")]
+    assert inbox.messages[-1].title.endswith("is withdrawn: none of its rows alerts any more")
+    answer_alert(inbox.pipeline, "a1", "resolved", NOON + 2 * HOUR)
+    assert inbox.run(NOON + 2 * HOUR) == []

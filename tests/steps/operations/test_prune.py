@@ -18,7 +18,7 @@ from pynomaly.data.places import resolve_place
 from pynomaly.data.window import Window
 from pynomaly.errors import ConfigError, LeaseHeldError, NoChampionError
 from pynomaly.records.ledger import Decision, Ledger
-from pynomaly.records.ledger.retention import RetentionRows
+from pynomaly.records.ledger.reads.retention import RetentionRows
 from pynomaly.records.registry import Registry
 from pynomaly.records.registry.removal import list_runs
 from pynomaly.records.store import Store

@@ -9,7 +9,7 @@ from pynomaly.config import Data
 from pynomaly.steps.streaming import recent_keys
 from pynomaly.steps.streaming.recent_keys import RecentKeys
 
-DATA = Data(path="rows", time="time", id="machine")
+DATA = Data(source="stream", path="rows", time="time", id="machine")
 
 
 def rows(first: int, count: int = 2) -> pd.DataFrame:
@@ -34,6 +34,6 @@ def test_the_newest_rows_are_known_and_old_ones_are_forgotten(monkeypatch: pytes
 
 
 def test_without_entities_no_row_is_known() -> None:
-    keys = RecentKeys(Data(path="rows", time="time"))
+    keys = RecentKeys(Data(source="stream", path="rows", time="time"))
     keys.remember(rows(0))
     assert keys.find_new(rows(0)).all()

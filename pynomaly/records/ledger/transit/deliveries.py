@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, delete, func, select, text
 
-from pynomaly.records.ledger.answers import AlertEvent
+from pynomaly.records.ledger.alerts.answers import AlertEvent
 from pynomaly.records.ledger.database import Database
 from pynomaly.records.ledger.rows import Decision, Partition, as_decision, as_partition
 from pynomaly.records.ledger.tables import alert_events, decisions, deliveries, partitions

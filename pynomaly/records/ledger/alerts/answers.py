@@ -8,13 +8,14 @@ reached through :attr:`pynomaly.records.ledger.Ledger.answers`; each method is o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Table, select
 
 from pynomaly.errors import RecordError
+from pynomaly.records.ledger.alerts.projection import renew_alert_states
 from pynomaly.records.ledger.database import Database
 from pynomaly.records.ledger.rows import to_json
 from pynomaly.records.ledger.tables import alert_events, audits, labels
@@ -33,7 +34,8 @@ class AlertEvent:
     alert : str
         Name of the alert; "" if the event is that a window was grouped.
     event : str
-        ``opened``, ``seen`` (its part of a window), ``acknowledged``, ``resolved`` or ``grouped``.
+        ``opened``, ``seen`` (its part of a window), ``acknowledged``, ``resolved``, ``assigned``, ``muted``,
+        ``commented`` or ``grouped``.
     window : str
         Key of the window; "" if the event is an answer of a person.
     """
@@ -84,8 +86,11 @@ class Audit:
     at: datetime | None = None
 
 
+_TABLES: Mapping[type, Table] = {AlertEvent: alert_events, Label: labels, Audit: audits}
+
+
 class Answers:
-    """Events of alerts, labels and audits of every pipeline of a ledger."""
+    """Events of alerts, labels and audits of every pipeline of a ledger; each renews its alert's state."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -98,19 +103,28 @@ class Answers:
         int
             Number of new rows.
         """
-        tables = {AlertEvent: alert_events, Label: labels, Audit: audits}
         new, now = 0, self._database.clock()
+        rows: dict[Table, list[dict[str, Any]]] = {}
+        for fact in facts:
+            if not fact.key:
+                raise RecordError(f"a {type(fact).__name__} has no key: written twice it would be two")
+            row = {**vars(fact), "at": fact.at or now}
+            if "content" in row:
+                row["content"] = to_json(row["content"])
+            rows.setdefault(_TABLES[type(fact)], []).append(row)
         with self._database.begin_write() as connection:
-            for fact in facts:
-                if not fact.key:
-                    raise RecordError(f"a {type(fact).__name__} has no key: written twice it would be two")
-                table = tables[type(fact)]
-                row = asdict(replace(fact, at=fact.at or now))
-                if "content" in row:
-                    row["content"] = to_json(row["content"])
-                statement = self._database.build_insert(table).values(row)
-                statement = statement.on_conflict_do_nothing(index_elements=["key"])
-                new += len(connection.execute(statement.returning(table.c.seq)).all())
+            added: set[str] = set()
+            for table, table_rows in rows.items():
+                statement = self._database.build_insert(table).on_conflict_do_nothing(index_elements=["key"])
+                keys = {row[0] for row in connection.execute(statement.returning(table.c.key), table_rows)}
+                new += len(keys)
+                added |= keys if table is alert_events else set()
+            changed = {
+                (fact.pipeline, fact.alert)
+                for fact in facts
+                if isinstance(fact, AlertEvent) and fact.alert and fact.key in added
+            }
+            renew_alert_states(connection, changed)
         return new
 
     def list_events(

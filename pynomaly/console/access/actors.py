@@ -1,0 +1,79 @@
+"""Actors and their roles. Pure.
+
+A role includes those before it: a viewer reads, an analyst answers alerts, an approver decides about models,
+an admin gives access. Roles are granted by pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from pynomaly.errors import ConfigError, list_allowed
+
+__all__ = ["ROLES", "Actor", "Grant", "Role", "parse_role"]
+
+Role = Literal["viewer", "analyst", "approver", "admin"]
+ROLES: tuple[Role, ...] = ("viewer", "analyst", "approver", "admin")
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A role for some pipelines: names with ``*`` for any characters."""
+
+    role: Role
+    pipelines: tuple[str, ...] = ("*",)
+
+    def covers(self, pipeline: str) -> bool:
+        """Return whether it is for this pipeline."""
+        return any(fnmatchcase(pipeline, pattern) for pattern in self.pipelines)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who asks.
+
+    Attributes
+    ----------
+    name : str
+        As it stands in the ledger's lines.
+    grants : tuple of Grant
+    way : {"local", "token", "session"}
+        How they were recognised.
+    """
+
+    name: str
+    grants: tuple[Grant, ...]
+    way: Literal["local", "token", "session"]
+
+    def may(self, role: Role, pipeline: str) -> bool:
+        """Return whether the actor has at least this role for a pipeline."""
+        return any(
+            ROLES.index(grant.role) >= ROLES.index(role) and grant.covers(pipeline) for grant in self.grants
+        )
+
+    def may_everywhere(self, role: Role) -> bool:
+        """Return whether the actor has at least this role for all pipelines, also those to come."""
+        return any(
+            ROLES.index(grant.role) >= ROLES.index(role) and "*" in grant.pipelines for grant in self.grants
+        )
+
+    def choose(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the pipelines that the actor may see."""
+        return tuple(name for name in names if self.may("viewer", name))
+
+
+def parse_role(text: str) -> Role:
+    """Return the role of this name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    for role in ROLES:
+        if text == role:
+            return role
+    raise ConfigError(f"no role {text!r}; {list_allowed(text, ROLES)}")

@@ -1,0 +1,197 @@
+"""What every request passes: headers of safety, a bounded body, who asks, and whether our own page asks."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from fastapi import Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pynomaly.console.access.recognise import (
+    BROWSER_COOKIE,
+    SESSION_COOKIE,
+    AccessDeniedError,
+    Doorkeeper,
+    security_log,
+)
+from pynomaly.console.problems import build_problem
+
+__all__ = ["MAX_BODY", "AccessMiddleware"]
+
+MAX_BODY = 1_000_000
+"""Bytes of a request's body; an upload of a table has a limit of its own."""
+
+_OPEN_PATHS = ("/healthz", "/static/", "/login", "/palette.css", "/worker.js", "/api/v1/openapi.json")
+_SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "font-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class _BodyTooLargeError(Exception):
+    """The body has more bytes than a request may have."""
+
+
+class AccessMiddleware:
+    """Wraps the application; puts the actor into ``request.state.actor``.
+
+    Parameters
+    ----------
+    app : ASGIApp
+    doorkeeper : Doorkeeper
+    https : bool
+        Whether browsers reach the console by TLS, so that cookies and later visits insist on it.
+    """
+
+    def __init__(self, app: ASGIApp, doorkeeper: Doorkeeper, https: bool = False) -> None:
+        self._app, self._doorkeeper, self._https = app, doorkeeper, https
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        browser = request.cookies.get(BROWSER_COOKIE, "")
+        fresh_browser = "" if browser else secrets.token_urlsafe(16)
+        scope.setdefault("state", {})["browser"] = browser or fresh_browser
+
+        is_over, is_answered = False, False
+
+        async def send_safely(message: Message) -> None:
+            nonlocal is_answered
+            if is_over:  # whatever the application made of a body that was cut off is not sent
+                if not is_answered:
+                    is_answered = True
+                    await _too_large()(scope, receive, send_with_headers)
+                return
+            await send_with_headers(message)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                is_page = not request.url.path.startswith(("/api/", "/static/"))
+                browser_name = fresh_browser if is_page else ""  # a program has no forms to be proved
+                message["headers"] = [*message["headers"], *self._list_headers(browser_name)]
+            await send(message)
+
+        refusal = await self._refuse(request, scope)
+        if refusal is not None:
+            await refusal(scope, receive, send_safely)
+            return
+        size = 0
+
+        async def receive_bounded() -> Message:
+            nonlocal size, is_over
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > scope["state"].get("max_body", MAX_BODY):
+                is_over = True
+                raise _BodyTooLargeError
+            return message
+
+        try:
+            await self._app(scope, receive_bounded, send_safely)
+        except _BodyTooLargeError:
+            await _too_large()(scope, receive, send_safely)
+
+    async def _refuse(self, request: Request, scope: Scope) -> Response | None:
+        """Return the answer to a request that goes no further, or None."""
+        path, state = request.url.path, scope["state"]
+        declared = request.headers.get("content-length", "0")
+        if not declared.isdigit() or int(declared) > MAX_BODY:
+            return _too_large()
+        is_open = path.startswith(_OPEN_PATHS)
+        address = request.client.host if request.client else "unknown"
+        state["address"] = address
+        try:
+            actor = await run_in_threadpool(
+                self._doorkeeper.recognise, address, request.headers, request.cookies
+            )
+        except AccessDeniedError as error:
+            if is_open and error.status == 401:
+                actor = None
+            else:
+                headers = {"Retry-After": str(error.wait_s)} if error.wait_s else {}
+                if error.status == 401:
+                    headers["WWW-Authenticate"] = "Bearer"
+                return build_problem(error.status, str(error), headers=headers)
+        state["actor"] = actor
+        if actor is None and not is_open:
+            return _ask_who(request)
+        if request.method not in _SAFE_METHODS and (actor is None or actor.way != "token"):
+            return self._refuse_foreign(request)
+        return None
+
+    def _refuse_foreign(self, request: Request) -> Response | None:
+        """Return a refusal of what a page of another site made the browser send."""
+        headers = request.headers
+        origin, site = headers.get("origin", ""), headers.get("sec-fetch-site", "")
+        if site not in ("", "same-origin", "none"):
+            reason = f"sent from a page of another site (Sec-Fetch-Site: {site[:20]})"
+        elif origin and urlsplit(origin).netloc != headers.get("host"):
+            reason = f"sent from {origin[:100]}, another site"
+        elif request.url.path.startswith("/api/") and not headers.get("content-type", "").startswith(
+            "application/json"
+        ):
+            return build_problem(415, "the API takes application/json")
+        elif (
+            request.url.path.startswith("/api/")
+            and BROWSER_COOKIE in request.cookies
+            and not self._doorkeeper.sessions.accepts(
+                request.cookies[BROWSER_COOKIE], headers.get("x-pynomaly-proof", "")
+            )
+        ):
+            reason = "a browser's request has no proof of our page (X-Pynomaly-Proof)"
+        else:
+            return None
+        security_log.warning("request refused: %s to %s: %s", request.method, request.url.path, reason)
+        return build_problem(403, reason)
+
+    def _list_headers(self, browser: str) -> list[tuple[bytes, bytes]]:
+        headers = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
+        if self._https:
+            headers.append((b"strict-transport-security", b"max-age=31536000; includeSubDomains"))
+        if browser:
+            cookie = f"{BROWSER_COOKIE}={browser}; Path=/; HttpOnly; SameSite=Strict{self.cookie_suffix}"
+            headers.append((b"set-cookie", cookie.encode()))
+        return headers
+
+    @property
+    def cookie_suffix(self) -> str:
+        """What follows the attributes of each cookie."""
+        return "; Secure" if self._https else ""
+
+
+def _too_large() -> Response:
+    return build_problem(413, f"the body has more than {MAX_BODY} bytes")
+
+
+def _ask_who(request: Request) -> Response:
+    """Return where a person signs in, and for a program what it lacks."""
+    if request.url.path.startswith("/api/") or request.method not in _SAFE_METHODS:
+        return build_problem(401, "a bearer token is needed", headers={"WWW-Authenticate": "Bearer"})
+    place = quote(str(request.url.path), safe="/")
+    response = Response(status_code=303, headers={"Location": f"/login?next={place}"})
+    response.delete_cookie(SESSION_COOKIE)
+    return response
+
+
+def set_session(response: Any, cookie: str, lasts_s: int, https: bool) -> None:
+    """Give a browser its session."""
+    response.set_cookie(
+        SESSION_COOKIE, cookie, max_age=lasts_s, httponly=True, samesite="strict", secure=https
+    )

@@ -1,0 +1,130 @@
+"""Recognises who asks: a token, a session, or whoever sits at this machine."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from pynomaly.console.access.actors import Actor, Grant, parse_role
+from pynomaly.console.access.limits import FailureLimit, RequestLimit
+from pynomaly.console.access.sessions import Sessions
+from pynomaly.records.ledger import Access, AccessToken
+from pynomaly.records.ledger.database import read_utc_now
+
+__all__ = ["BROWSER_COOKIE", "SESSION_COOKIE", "AccessDeniedError", "Doorkeeper"]
+
+SESSION_COOKIE = "pynomaly_session"
+BROWSER_COOKIE = "pynomaly_browser"
+_LOCAL_HOSTS = frozenset(("localhost", "127.0.0.1", "::1"))
+
+security_log = logging.getLogger("pynomaly.security")
+"""Events of security: wrong tokens, lock-outs, refused roles. No secret is among them."""
+
+
+class AccessDeniedError(Exception):
+    """A request that is not answered: status, why, and the seconds to wait, if any."""
+
+    def __init__(self, status: int, message: str, wait_s: int = 0) -> None:
+        super().__init__(message)
+        self.status, self.wait_s = status, wait_s
+
+
+@dataclass
+class Doorkeeper:
+    """Recognises actors.
+
+    Attributes
+    ----------
+    read_access : callable
+        Returns the tokens on record.
+    sessions : Sessions
+    local : bool
+        Whether whoever reaches this server is the person at this machine; only where it listens on loopback.
+    clock : callable
+    """
+
+    read_access: Callable[[], Access]
+    sessions: Sessions
+    local: bool
+    clock: Callable[[], datetime] = read_utc_now
+    failures: FailureLimit = field(default_factory=FailureLimit)
+    requests: RequestLimit = field(default_factory=RequestLimit)
+
+    def recognise(self, address: str, headers: Mapping[str, str], cookies: Mapping[str, str]) -> Actor | None:
+        """Return who asks; None if nobody is known.
+
+        Raises
+        ------
+        AccessDeniedError
+            401 for a token that is wrong, expired or revoked; 429 for an address that is locked out, or an
+            actor who asks too often; 421 for a name of this machine that is none, in local mode.
+        """
+        if wait := self.failures.wait_for(address):
+            raise AccessDeniedError(429, f"too many wrong tokens from {address}", wait)
+        scheme, _, secret = headers.get("authorization", "").partition(" ")
+        actor: Actor | None = None
+        if scheme.lower() == "bearer":
+            actor = self._recognise_token(address, secret.strip())
+        elif cookie := cookies.get(SESSION_COOKIE):
+            actor = self._recognise_session(cookie)
+        if actor is None and self.local:
+            self._check_host(headers)
+            actor = Actor(_read_user(), (Grant("admin"),), "local")
+        if actor is not None and (wait := self.requests.take(f"{actor.way}:{actor.name}")):
+            raise AccessDeniedError(429, f"{actor.name} asks too often", wait)
+        return actor
+
+    def open_session(self, address: str, secret: str) -> str:
+        """Return the cookie of a session for a token; errors as :meth:`recognise`."""
+        if wait := self.failures.wait_for(address):
+            raise AccessDeniedError(429, f"too many wrong tokens from {address}", wait)
+        token = self._find_token(address, secret)
+        return self.sessions.sign({"token": token.id})
+
+    def _recognise_token(self, address: str, secret: str) -> Actor:
+        token = self._find_token(address, secret)
+        self.read_access().mark_used(token)
+        return _describe_actor(token, "token")
+
+    def _find_token(self, address: str, secret: str) -> AccessToken:
+        token = self.read_access().find_token(secret) if secret else None
+        now = self.clock()
+        if token is None or token.revoked or token.expires <= now:
+            self.failures.record_failure(address)
+            what = "unknown" if token is None else f"{token.id} {'revoked' if token.revoked else 'expired'}"
+            security_log.warning("token refused: %s, from %s", what, address)
+            reason = "is not known" if token is None else "was revoked" if token.revoked else "has expired"
+            raise AccessDeniedError(401, f"the token {reason}; ask an admin for another")
+        self.failures.record_success(address)
+        return token
+
+    def _recognise_session(self, cookie: str) -> Actor | None:
+        content = self.sessions.read(cookie) or {}
+        name = content.get("token", "")
+        token = next((item for item in self.read_access().list_tokens() if item.id == name), None)
+        if token is None or token.revoked or token.expires <= self.clock():
+            return None
+        return _describe_actor(token, "session")
+
+    def _check_host(self, headers: Mapping[str, str]) -> None:
+        """Refuse other names of this machine: a page elsewhere may have pointed its own name here."""
+        name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        if name not in _LOCAL_HOSTS:
+            security_log.warning("host refused: %r", name[:100])
+            raise AccessDeniedError(421, f"{name[:100]!r} is no name of this machine; use 127.0.0.1")
+
+
+def _describe_actor(token: AccessToken, way: str) -> Actor:
+    grant = Grant(parse_role(token.role), token.pipelines)
+    return Actor(token.actor, (grant,), "token" if way == "token" else "session")
+
+
+def _read_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in a container
+        return "local"

@@ -1,0 +1,139 @@
+"""Routes of access: who I am, tokens, and the stream of changes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+from pydantic import Field
+
+from pynomaly.console.access.actors import Role
+from pynomaly.console.access.recognise import security_log
+from pynomaly.console.api.routing import PROBLEMS, ApiRoute, AskedBy
+from pynomaly.console.context import Asked, RoleError, get_asked
+from pynomaly.console.schemas import Shown
+from pynomaly.console.wishes import Taken
+from pynomaly.errors import UnknownNameError
+from pynomaly.records.ledger import AccessToken
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["access"], route_class=ApiRoute, responses=PROBLEMS)
+
+
+class Me(Shown):
+    """Who asks, and with which roles."""
+
+    name: str
+    way: str
+    grants: tuple[dict[str, str | tuple[str, ...]], ...]
+
+
+class TokenShown(Shown):
+    """A token without its secret."""
+
+    id: str
+    name: str
+    actor: str
+    role: Role
+    pipelines: tuple[str, ...]
+    created: datetime
+    expires: datetime
+    revoked: datetime | None
+    used: datetime | None
+
+    @classmethod
+    def of_token(cls, token: AccessToken) -> TokenShown:
+        """Return what may be shown of a token."""
+        return cls(**vars(token))
+
+
+class NewToken(Taken):
+    """A token to be made."""
+
+    name: str = Field(min_length=1, max_length=200, description="what it is for")
+    actor: str = Field(min_length=1, max_length=200, description="who acts by it, as the ledger shows them")
+    role: Role = "viewer"
+    pipelines: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(("*",), min_length=1)
+    days: int = Field(90, ge=1, le=730, description="until it expires")
+
+
+class TokenMade(Shown):
+    """A token with its secret, which is shown this once."""
+
+    token: TokenShown
+    secret: str
+
+
+@router.get("/me", summary="Who asks, and with which roles")
+def show_me(asked: AskedBy) -> Me:
+    """Return the actor."""
+    grants = tuple({"role": item.role, "pipelines": item.pipelines} for item in asked.actor.grants)
+    return Me(name=asked.actor.name, way=asked.actor.way, grants=grants)
+
+
+@router.get("/tokens", summary="Every token without its secret; for an admin")
+def list_tokens(asked: AskedBy) -> tuple[TokenShown, ...]:
+    """Return the tokens."""
+    _require_admin(asked)
+    return tuple(TokenShown.of_token(item) for item in asked.console.doorkeeper.read_access().list_tokens())
+
+
+@router.post("/tokens", summary="Make a token; for an admin", status_code=201)
+def make_token(asked: AskedBy, wish: NewToken) -> TokenMade:
+    """Make a token; its secret is in this answer alone."""
+    _require_admin(asked)
+    access, expires = asked.console.doorkeeper.read_access(), asked.now + timedelta(days=wish.days)
+    token, secret = access.create_token(wish.name, wish.actor, wish.role, wish.pipelines, expires)
+    security_log.info("token made: %s, %s of %s, by %s", token.id, token.role, token.actor, asked.actor.name)
+    return TokenMade(token=TokenShown.of_token(token), secret=secret)
+
+
+@router.delete("/tokens/{token}", summary="Revoke a token; for an admin")
+def revoke_token(asked: AskedBy, token: str) -> TokenShown:
+    """Revoke a token at once and for good."""
+    _require_admin(asked)
+    access = asked.console.doorkeeper.read_access()
+    if access.revoke_token(token):
+        security_log.info("token revoked: %s, by %s", token, asked.actor.name)
+    for item in access.list_tokens():
+        if item.id == token:
+            return TokenShown.of_token(item)
+    raise UnknownNameError(f"no token {token!r}")
+
+
+@router.get(
+    "/events",
+    summary="New and changed alerts and decisions, as server-sent events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+async def stream_changes(request: Request) -> StreamingResponse:
+    """Send changes as they are recorded; ``reset`` says to read again."""
+    asked = get_asked(request)
+    return StreamingResponse(
+        _format_changes(asked, request),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _format_changes(asked: Asked, request: Request) -> AsyncIterator[bytes]:
+    yield b": listening\n\n"
+    async for change in asked.console.changes.listen():
+        if await request.is_disconnected():
+            return
+        if change is None:
+            yield b": still here\n\n"
+        elif not change.pipeline or asked.actor.may("viewer", change.pipeline):
+            yield b"event: " + change.kind.encode() + b"\ndata: " + orjson.dumps(change.content) + b"\n\n"
+
+
+def _require_admin(asked: Asked) -> None:
+    if not asked.actor.may_everywhere("admin"):
+        security_log.warning("role refused: %s is no admin", asked.actor.name)
+        raise RoleError(f"{asked.actor.name} is no admin of all pipelines")

@@ -1,0 +1,96 @@
+"""What each route of the API has in common: ETags of reads, and answers kept for a repeated request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from hashlib import sha256
+from typing import Annotated, Any
+
+from fastapi import Depends, Query, Request, Response
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from pynomaly.console.context import Asked, get_asked
+from pynomaly.console.problems import build_problem
+from pynomaly.console.schemas import Problem
+from pynomaly.records.ledger import Access, AnsweredRequest
+
+__all__ = ["PROBLEMS", "ApiRoute", "AskedBy", "Cursor", "Limit"]
+
+AskedBy = Annotated[Asked, Depends(get_asked)]
+Limit = Annotated[int, Query(ge=1, le=500, description="items of a page")]
+Cursor = Annotated[str, Query(max_length=400, description="`next` of the page before")]
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": text}
+    for status, text in {
+        401: "who asks is not known",
+        403: "the role is missing",
+        404: "nothing has this name",
+        409: "the state does not allow it",
+        413: "the body is too large",
+        415: "the body is no JSON",
+        422: "a field is wrong; it is named",
+        429: "asked too often",
+        503: "the records cannot be read or written now",
+    }.items()
+}
+_KEEP = timedelta(days=1)
+"""How long the answer to a request with an Idempotency-Key is kept."""
+_MAX_KEY = 200
+
+
+class ApiRoute(APIRoute):
+    """A route whose reads carry an ETag, and whose writes can be repeated by ``Idempotency-Key``."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the function that answers requests."""
+        answer = super().get_route_handler()
+
+        async def answer_once(request: Request) -> Response:
+            if request.method == "GET":
+                return _add_etag(request, await answer(request))
+            key = request.headers.get("idempotency-key", "")
+            if not key:
+                return await answer(request)
+            if len(key) > _MAX_KEY:
+                return build_problem(422, f"Idempotency-Key has {len(key)} characters; {_MAX_KEY} at most")
+            access = get_asked(request).console.doorkeeper.read_access()
+            asked = get_asked(request).actor
+            place = f"{asked.way}:{asked.name}\n{request.method} {request.url.path}\n{key}"
+            name, content = sha256(place.encode()).hexdigest(), sha256(await request.body()).hexdigest()
+            kept = await run_in_threadpool(access.find_answer, name)
+            if kept is not None:
+                if kept.request != content:
+                    return build_problem(422, "Idempotency-Key was used for another request")
+                return Response(
+                    kept.answer,
+                    kept.status,
+                    media_type="application/json",
+                    headers={"Idempotent-Replayed": "true"},
+                )
+            response = await answer(request)
+            await run_in_threadpool(_keep, access, name, content, response)
+            return response
+
+        return answer_once
+
+
+def _keep(access: Access, name: str, content: str, response: Response) -> None:
+    """Record an answer that a repetition would get, too: nothing that fails for a while."""
+    if response.status_code < 400:
+        kept = AnsweredRequest(content, response.status_code, bytes(response.body))
+        access.keep_answer(name, kept, _KEEP)
+
+
+def _add_etag(request: Request, response: Response) -> Response:
+    body = getattr(response, "body", None)
+    if response.status_code != 200 or not isinstance(body, bytes):
+        return response
+    etag = f'"{sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if etag in [item.strip() for item in request.headers.get("if-none-match", "").split(",")]:
+        return Response(status_code=304, headers=headers)
+    response.headers.update(headers)
+    return response

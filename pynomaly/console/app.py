@@ -1,0 +1,141 @@
+"""The console's application: pages, API, and what both pass through. Called by ``pynomaly console``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from pynomaly.console.access.middleware import AccessMiddleware
+from pynomaly.console.access.recognise import Doorkeeper
+from pynomaly.console.access.sessions import Sessions
+from pynomaly.console.api import access, alerts, decisions
+from pynomaly.console.changes import ChangeFeed
+from pynomaly.console.context import ConsoleParts, RoleError
+from pynomaly.console.document import describe_api
+from pynomaly.console.pages import access as access_page
+from pynomaly.console.pages import alerts as alerts_page
+from pynomaly.console.pages import decisions as decisions_page
+from pynomaly.console.pages import fleet as fleet_page
+from pynomaly.console.pipelines import Pipelines
+from pynomaly.console.problems import build_problem, describe_error, describe_fields
+from pynomaly.errors import PynomalyError
+from pynomaly.records.ledger import Access
+
+__all__ = ["create_console", "run_console"]
+
+API_MODULES = (access, alerts, decisions)
+PAGE_MODULES = (fleet_page, alerts_page, decisions_page, access_page)
+STATIC = Path(__file__).parent / "static"
+_log = logging.getLogger(__name__)
+
+
+def create_console(
+    pipelines: Pipelines,
+    secret: str,
+    *,
+    local: bool = True,
+    https: bool = False,
+    links: Mapping[str, str] | None = None,
+) -> FastAPI:
+    """Create the application.
+
+    Parameters
+    ----------
+    pipelines : Pipelines
+        Closed when the application stops.
+    secret : str
+        Signs what browsers keep.
+    local : bool
+        Whether whoever asks is the person at this machine.
+    https : bool
+        Whether browsers reach it by TLS.
+    links : mapping of str to str, optional
+        Addresses of Prefect's and MLflow's pages.
+    """
+
+    def read_access() -> Access:
+        """Return the tokens: they lie in the ledger of the first pipeline by name."""
+        return pipelines.open_ledger(pipelines.list_pipelines()[0].ledger_url).access
+
+    doorkeeper = Doorkeeper(read_access, Sessions(secret), local)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        pipelines.close()
+
+    app = FastAPI(
+        title="Pynomaly",
+        version="1",
+        description="Reads and actions of the console: pipelines, alerts, decisions.",
+        lifespan=lifespan,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.console = ConsoleParts(
+        pipelines, doorkeeper, ChangeFeed(pipelines), links=dict(links or {}), https=https
+    )
+    for module in API_MODULES:
+        app.include_router(module.router, prefix="/api/v1")
+    for module in PAGE_MODULES:
+        app.include_router(module.router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_middleware(AccessMiddleware, doorkeeper=doorkeeper, https=https)
+    _add_error_answers(app)
+    app.openapi = partial(describe_api, app)  # type: ignore[method-assign]  # as FastAPI's guide has it
+
+    @app.get("/healthz", include_in_schema=False)
+    def answer_health() -> dict[str, object]:
+        """Say whether the records can be read."""
+        for ledger, _ in pipelines.group_by_ledger(pipelines.list_pipelines()):
+            ledger.across.read_position()
+        return {"status": "ok", "unreadable": sorted(pipelines.problems)}
+
+    return app
+
+
+def _add_error_answers(app: FastAPI) -> None:
+    @app.exception_handler(RoleError)
+    async def answer_role(request: Request, error: RoleError) -> Response:
+        return build_problem(403, str(error))
+
+    @app.exception_handler(PynomalyError)
+    async def answer_error(request: Request, error: PynomalyError) -> Response:
+        return describe_error(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def answer_fields(request: Request, error: RequestValidationError) -> Response:
+        return describe_fields(error.errors())
+
+    @app.exception_handler(HTTPException)
+    async def answer_status(request: Request, error: HTTPException) -> Response:
+        return build_problem(error.status_code, str(error.detail), headers=error.headers or {})
+
+    @app.exception_handler(Exception)
+    async def answer_defect(request: Request, error: Exception) -> Response:
+        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return build_problem(500, "the console failed; its log says why")
+
+
+def run_console(app: FastAPI, host: str, port: int) -> None:
+    """Serve until interrupted."""
+    import uvicorn
+
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )

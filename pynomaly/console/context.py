@@ -1,0 +1,109 @@
+"""What each request is answered with: the pipelines, who asks, and what they may see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from fastapi import Request
+
+from pynomaly.config import Pipeline
+from pynomaly.console.access.actors import Actor, Role
+from pynomaly.console.access.recognise import Doorkeeper, security_log
+from pynomaly.console.brief_cache import BriefCache
+from pynomaly.console.bundles import BundleCache
+from pynomaly.console.changes import ChangeFeed
+from pynomaly.console.pipelines import Pipelines
+from pynomaly.errors import PynomalyError, UnknownNameError
+from pynomaly.records.ledger.database import read_utc_now
+
+__all__ = ["Asked", "ConsoleParts", "RoleError", "get_asked"]
+
+
+class RoleError(PynomalyError):
+    """The actor has not the role that an action needs."""
+
+
+@dataclass
+class ConsoleParts:
+    """What the application is made of."""
+
+    pipelines: Pipelines
+    doorkeeper: Doorkeeper
+    changes: ChangeFeed
+    bundles: BundleCache = field(default_factory=BundleCache)
+    cache: BriefCache = field(default_factory=BriefCache)
+    links: dict[str, str] = field(default_factory=dict)
+    https: bool = False
+    clock: Callable[[], datetime] = read_utc_now
+
+
+@dataclass
+class Asked:
+    """One request's console and actor."""
+
+    console: ConsoleParts
+    actor: Actor
+    browser: str
+
+    @property
+    def pipelines(self) -> Pipelines:
+        """The pipelines of the console, also those that the actor may not see."""
+        return self.console.pipelines
+
+    @property
+    def now(self) -> datetime:
+        """The moment, aware."""
+        return self.console.clock()
+
+    @property
+    def proof(self) -> str:
+        """What forms of this browser carry."""
+        return self.console.doorkeeper.sessions.prove(self.browser)
+
+    @cached_property
+    def visible(self) -> tuple[Pipeline, ...]:
+        """The pipelines that the actor may see, by name."""
+        every = self.pipelines.list_pipelines()
+        return tuple(item for item in every if self.actor.may("viewer", item.name))
+
+    def choose(self, names: Sequence[str] = ()) -> tuple[Pipeline, ...]:
+        """Return the pipelines of these names, or all, that the actor may see.
+
+        Raises
+        ------
+        UnknownNameError
+            If one of the names is none that the actor may see.
+        """
+        visible = self.visible
+        if not names:
+            return visible
+        by_name = {item.name: item for item in visible}
+        for name in names:
+            if name not in by_name:
+                raise UnknownNameError(f"no pipeline {name!r}")
+        return tuple(by_name[name] for name in dict.fromkeys(names))
+
+    def find(self, name: str, role: Role = "viewer") -> Pipeline:
+        """Return a pipeline by its name.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none that the actor may see.
+        RoleError
+            If the actor sees it, and has not the role.
+        """
+        (pipeline,) = self.choose((name,))
+        if not self.actor.may(role, name):
+            security_log.warning("role refused: %s is no %s of %s", self.actor.name, role, name)
+            raise RoleError(f"{self.actor.name} is no {role} of {name}")
+        return pipeline
+
+
+def get_asked(request: Request) -> Asked:
+    """Return who asks; used by each route through ``Depends``."""
+    state = request.state
+    return Asked(request.app.state.console, state.actor, state.browser)

@@ -1,0 +1,257 @@
+"""The inbox of alerts and the page of one alert, with the forms that answer them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from pydantic import ValidationError
+
+from pynomaly.config import SEVERITIES
+from pynomaly.console.actions import Answer, answer_alert, answer_alerts
+from pynomaly.console.api.alerts import AlertWish
+from pynomaly.console.api.routing import AskedBy
+from pynomaly.console.context import Asked
+from pynomaly.console.pages.forms import Form, SentForm, describe_invalid
+from pynomaly.console.pages.lanes import draw_lanes, find_first_bin
+from pynomaly.console.pages.rendering import render_page
+from pynomaly.console.queries.alerts import count_alerts, find_newest_time, list_lanes, page_alerts
+from pynomaly.console.schemas import AlertDetail, Answered
+from pynomaly.console.wishes import Acknowledge, AlertName, Assign, BulkAnswer, Comment, Mute, Resolve
+from pynomaly.errors import ConfigError, PynomalyError
+from pynomaly.records.ledger import AlertFilter
+from pynomaly.steps.alerting.resolve_alerts import find_alert
+
+__all__ = ["router"]
+
+router = APIRouter(include_in_schema=False)
+
+_STATES: dict[str, tuple[str, ...]] = {
+    "waiting": ("open", "acknowledged"),
+    "open": ("open",),
+    "acknowledged": ("acknowledged",),
+    "resolved": ("resolved",),
+    "withdrawn": ("withdrawn",),
+    "all": (),
+}
+_FILTERS = ("entity", "cause", "assignee", "words", "since", "until", "quiet")
+Text = Annotated[str, Query(max_length=400)]
+
+
+@router.get("/alerts")
+def show_alerts(asked: AskedBy, request: Request, cursor: Text = "", part: Text = "") -> Response:
+    """Return the inbox; ``part=lines`` returns the next lines alone."""
+    return _render_alerts(asked, request.query_params.multi_items(), cursor, part)
+
+
+@router.post("/alerts/answers")
+def post_answers(asked: AskedBy, request: Request, form: SentForm) -> Response:
+    """Answer the chosen alerts, and return the list as it is now."""
+    back = [
+        (name, value)
+        for name, value in _parse_query(form.read("back"))
+        if name in (*_FILTERS, "pipeline", "state", "severity", "order")
+    ]
+    try:
+        names = [item.partition("/") for item in form.read_all("chosen")]
+        if not names:
+            raise ConfigError("no alert is chosen; choose some by their boxes")
+        answer = _read_answer(form)
+        wish = BulkAnswer(
+            alerts=tuple(AlertName(pipeline=pipeline, alert=alert) for pipeline, _, alert in names),
+            acknowledge=answer if isinstance(answer, Acknowledge) else None,
+            resolve=answer if isinstance(answer, Resolve) else None,
+        )
+        outcome = answer_alerts(asked, wish)
+        summary = {
+            "answered": outcome.answered,
+            "labelled": sum(item.labelled for item in outcome.answered),
+            "failed": outcome.failed,
+        }
+    except ValidationError as error:
+        summary = {"answered": (), "labelled": 0, "failed": {"form": str(describe_invalid(error))}}
+    except PynomalyError as error:
+        summary = {"answered": (), "labelled": 0, "failed": {"form": str(error)}}
+    if "hx-request" not in request.headers and not summary["failed"]:
+        return RedirectResponse(f"/alerts?{urlencode(back)}", 303)
+    part = "results" if "hx-request" in request.headers else ""
+    return _render_alerts(asked, back, "", part, summary)
+
+
+@router.get("/pipelines/{pipeline}/alerts/{alert}")
+def show_alert(asked: AskedBy, pipeline: str, alert: str) -> Response:
+    """Return the page of one alert."""
+    settings = asked.find(pipeline)
+    ledger = asked.pipelines.open_ledger(settings.ledger_url)
+    return _render_alert(asked, AlertDetail.of_alert(find_alert(ledger, pipeline, alert)), "alert")
+
+
+@router.post("/pipelines/{pipeline}/alerts/{alert}/answer")
+def post_answer(asked: AskedBy, request: Request, pipeline: str, alert: str, form: SentForm) -> Response:
+    """Answer one alert, and return what it changed."""
+    settings = asked.find(pipeline)
+    template = "alert_state" if "hx-request" in request.headers else "alert"
+    try:
+        answered = answer_alert(asked, pipeline, alert, _read_answer(form))
+    except (ValidationError, PynomalyError) as error:
+        text = str(describe_invalid(error) if isinstance(error, ValidationError) else error)
+        ledger = asked.pipelines.open_ledger(settings.ledger_url)
+        detail = AlertDetail.of_alert(find_alert(ledger, pipeline, alert))
+        return _render_alert(asked, detail, template, problem=text)
+    return _render_alert(asked, answered.alert, template, effect=_describe_effect(answered))
+
+
+def _render_alert(
+    asked: Asked, alert: AlertDetail, template: str, effect: str = "", problem: str = ""
+) -> Response:
+    return render_page(
+        template,
+        asked,
+        here="/alerts",
+        alert=alert,
+        effect=effect,
+        problem=problem,
+        may_answer=asked.actor.may("analyst", alert.pipeline),
+    )
+
+
+def _describe_effect(answered: Answered) -> str:
+    if not answered.new:
+        return "The same was on record already; nothing changed."
+    if answered.labelled:
+        kind = "anomalies" if answered.alert.ending == "confirmed" else "normal"
+        rows = f"{answered.labelled} row{'s' if answered.labelled > 1 else ''}"
+        return f"Recorded. {rows} labelled as {kind}: the next training learns from them."
+    return "Recorded."
+
+
+def _read_answer(form: Form) -> Answer:
+    """Return the answer that the button of a form means.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such button.
+    ValidationError
+        If a field is wrong.
+    """
+    note = form.read("note")
+    match form.read("answer"):
+        case "acknowledge":
+            return Acknowledge(note=note)
+        case "confirmed":
+            return Resolve(ending="confirmed", note=note)
+        case "false-alarm":
+            return Resolve(ending="false-alarm", note=note)
+        case "comment":
+            return Comment(text=note)
+        case "assign":
+            return Assign(to=form.read("to"))
+        case "mute":
+            return Mute(hours=float(form.read("hours") or "nan"), note=note)
+    raise ConfigError(f"no answer {form.read('answer')[:40]!r}")
+
+
+def _parse_query(text: str) -> list[tuple[str, str]]:
+    from urllib.parse import parse_qsl
+
+    return parse_qsl(text[:4000])
+
+
+def _render_alerts(
+    asked: Asked,
+    query: Sequence[tuple[str, str]],
+    cursor: str,
+    part: str,
+    outcome: dict[str, Any] | None = None,
+) -> Response:
+    values = {name: value for name, value in query if value}
+    state, order = values.get("state", "waiting"), _read_order(values)
+    if state not in _STATES:
+        raise ConfigError(f"no state {state[:40]!r}; one of {', '.join(_STATES)}")
+    wish = _read_wish(values, _STATES[state])
+    chosen = asked.choose(wish.pipelines)
+    page = page_alerts(asked.pipelines, chosen, wish.filter, order, 50, cursor)
+    kept = {name: values[name] for name in (*_FILTERS, "pipeline", "state", "severity") if name in values}
+    link = _make_link(kept | ({"order": order} if order != "severity" else {}))
+    if part == "lines":
+        return render_page("alert_lines", asked, page=page, link=link)
+    cache, key = asked.console.cache, (tuple(item.name for item in chosen), wish.filter)
+    counts = cache.read(("counts", key), lambda: count_alerts(asked.pipelines, chosen, wish.filter))
+    by_severity = {level: sum(item.get(level, 0) for item in counts.values()) for level in SEVERITIES}
+    lanes = cache.read(("lanes", key), lambda: _build_lanes(asked, chosen, wish.filter, link))
+    return render_page(
+        "alert_results" if part == "results" else "alerts",
+        asked,
+        here="/alerts",
+        page=page,
+        wish=wish,
+        state=state,
+        order=order,
+        names=[item.name for item in asked.choose()],
+        severities=SEVERITIES,
+        by_severity=by_severity,
+        narrowed=bool(kept),
+        link=link,
+        back=urlencode(kept),
+        outcome=outcome,
+        **lanes,
+    )
+
+
+def _read_order(values: dict[str, str]) -> Literal["severity", "newest"]:
+    return "newest" if values.get("order") == "newest" else "severity"
+
+
+def _read_wish(values: dict[str, str], states: tuple[str, ...]) -> AlertWish:
+    severity = values.get("severity", "")
+    if severity and severity not in SEVERITIES:
+        raise ConfigError(f"no severity {severity[:40]!r}; one of {', '.join(SEVERITIES)}")
+    texts = {name: values.get(name, "")[:200] for name in ("entity", "cause", "assignee", "words")}
+    return AlertWish(
+        pipeline=[values["pipeline"]] if "pipeline" in values else [],
+        state=list(states),  # type: ignore[arg-type]  # each is one
+        severity=[severity] if severity else [],
+        since=_read_time(values, "since"),
+        until=_read_time(values, "until"),
+        quiet=values.get("quiet") == "true",
+        **texts,
+    )
+
+
+def _read_time(values: dict[str, str], name: str) -> datetime | None:
+    if name not in values:
+        return None
+    try:
+        moment = datetime.fromisoformat(values[name])
+    except ValueError:
+        raise ConfigError(f"{name} is {values[name][:40]!r}; write a time like 2026-01-05T00:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _make_link(kept: dict[str, str]) -> Callable[..., str]:
+    def link(**changes: str) -> str:
+        """Return the address of the list with other filters; an empty one is left out."""
+        values = {name: value for name, value in (kept | changes).items() if value}
+        return f"/alerts?{urlencode(values)}"
+
+    return link
+
+
+def _build_lanes(
+    asked: Asked, chosen: Sequence[Any], wanted: AlertFilter, link: Callable[..., str]
+) -> dict[str, Any]:
+    """Return the swimlanes of what is listed: days, or hours where a span of two days is chosen."""
+    timed = [item for item in chosen if item.data.time is not None]
+    newest = wanted.until or (find_newest_time(asked.pipelines, timed) if timed else None)
+    if newest is None or not timed:
+        return {"lanes": (), "bins": (), "lanes_by": "day"}
+    span = newest - wanted.since if wanted.since else timedelta(days=30)
+    by: Literal["day", "hour"] = "hour" if span <= timedelta(days=2) else "day"
+    shown = replace(wanted, since=find_first_bin(by, newest))
+    return draw_lanes(list_lanes(asked.pipelines, timed, shown, by, 12), by, newest, link)

@@ -1,0 +1,104 @@
+// Draws the rows around an alert: the column that contributes most, what is usual, and p-values below.
+"use strict";
+
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+const shade = (series) => ({
+  hooks: {
+    drawClear: [
+      (plot) => {
+        const { ctx, bbox } = plot;
+        ctx.save();
+        if (series.low !== null && series.column) {
+          const top = plot.valToPos(series.high, "y", true);
+          const low = plot.valToPos(series.low, "y", true);
+          ctx.fillStyle = color("rule");
+          ctx.globalAlpha = 0.35;
+          ctx.fillRect(bbox.left, Math.max(top, bbox.top), bbox.width, Math.min(low, bbox.top + bbox.height) - Math.max(top, bbox.top));
+        }
+        if (series.first) {
+          const left = plot.valToPos(Date.parse(series.first) / 1000, "x", true);
+          const right = plot.valToPos(Date.parse(series.last) / 1000, "x", true);
+          ctx.fillStyle = color("band");
+          ctx.globalAlpha = 0.8;
+          ctx.fillRect(left - 3, bbox.top, Math.max(6, right - left + 6), bbox.height);
+        }
+        ctx.restore();
+      },
+    ],
+  },
+});
+
+const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const two = (number) => String(number).padStart(2, "0");
+const nameTimes = (plot, splits, axis, space, step) =>
+  splits.map((seconds, index) => {
+    const at = new Date(seconds * 1000);
+    const day = `${at.getUTCDate()} ${months[at.getUTCMonth()]}`;
+    if (step >= 86400) return day;
+    const hour = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
+    return index === 0 || at.getUTCHours() + at.getUTCMinutes() === 0 ? `${hour}\n${day}` : hour;
+  });
+
+const draw = (figure, series) => {
+  const place = figure.querySelector(".plot");
+  place.replaceChildren();
+  const axis = { stroke: color("quiet"), grid: { stroke: color("rule"), width: 1 }, ticks: { stroke: color("rule") } };
+  const rare = series.p_values.map((p) => (p === null ? null : -Math.log10(Math.max(p, 1e-12))));
+  const main = series.column ? series.values : rare;
+  const marked = main.map((value, index) => (series.alerting[index] ? value : null));
+  const title = series.column || "-log10 p-value";
+  const lines = [
+    { value: (plot, seconds) => (seconds === null ? "–" : new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ")) },
+    { label: title, stroke: color("s0"), width: 1.5, points: { show: series.times.length < 80 } },
+    { label: "alerts", stroke: color("s1"), width: 0, points: { show: true, size: 8, fill: color("s1") } },
+  ];
+  const width = Math.max(280, place.clientWidth);
+  new uPlot(
+    {
+      width,
+      height: 260,
+      cursor: { drag: { x: true, y: false } },
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC"),
+      legend: { live: !still },
+      axes: [{ ...axis, values: nameTimes }, { ...axis, size: 60 }],
+      series: lines,
+      plugins: [shade(series)],
+    },
+    [series.times, main, marked],
+    place,
+  );
+  const usual = series.low !== null ? `Grey: nine of ten values of the reference lie between ${series.low.toPrecision(3)} and ${series.high.toPrecision(3)}. ` : "";
+  const text = `${series.column ? `${series.column} of ${series.times.length} rows` : "How rare each row is"}; coloured: the time of the alert, dots: rows that alert. ${usual}${series.notes.join(" ")}`;
+  figure.querySelector("figcaption").textContent = text;
+  place.setAttribute("aria-label", text);
+};
+
+for (const figure of document.querySelectorAll("[data-series]")) {
+  const caption = figure.querySelector("figcaption");
+  fetch(figure.dataset.series, { headers: { Accept: "application/json" } })
+    .then(async (answer) => {
+      const series = await answer.json();
+      if (!answer.ok) throw new Error(series.detail);
+      if (!series.times.length) {
+        caption.textContent = `Nothing to draw: ${series.notes.join(" ")}`;
+        figure.querySelector(".plot").hidden = true;
+        return;
+      }
+      draw(figure, series);
+      let width = figure.clientWidth;
+      const again = () => draw(figure, series);
+      document.addEventListener("theme", again);
+      matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+      new ResizeObserver(() => {
+        if (Math.abs(figure.clientWidth - width) > 4) {
+          width = figure.clientWidth;
+          again();
+        }
+      }).observe(figure);
+    })
+    .catch((error) => {
+      caption.textContent = `The rows could not be read: ${error.message}`;
+    });
+}

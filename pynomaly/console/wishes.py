@@ -1,0 +1,81 @@
+"""What the API takes, as pydantic models; the forms of the pages are read into the same ones."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pynomaly.judging.alerts.alert import Ending
+
+__all__ = ["Acknowledge", "AlertName", "Assign", "BulkAnswer", "Comment", "Mute", "Reasoned", "Resolve"]
+__all__ += ["Rollback", "Taken"]
+
+Note = Annotated[str, Field(max_length=4000, description="why; kept with the answer")]
+
+
+class Taken(BaseModel):
+    """Base of what is taken; a field that is not known is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Acknowledge(Taken):
+    """Somebody looks at it."""
+
+    note: Note = ""
+
+
+class Resolve(Taken):
+    """How it ended; its rows are labelled so."""
+
+    ending: Ending
+    note: Note = ""
+
+
+class Assign(Taken):
+    """Who is to look at it; empty for nobody."""
+
+    to: str = Field(max_length=200)
+
+
+class Mute(Taken):
+    """Alerts like it send no notification until then."""
+
+    hours: float = Field(gt=0, le=24 * 365, description="from now on")
+    note: Note = ""
+
+
+class Comment(Taken):
+    """A remark."""
+
+    text: str = Field(min_length=1, max_length=4000)
+
+
+class AlertName(Taken):
+    """Names an alert."""
+
+    pipeline: str = Field(max_length=64)
+    alert: str = Field(max_length=16)
+
+
+class BulkAnswer(Taken):
+    """One answer to several alerts: exactly one of the four."""
+
+    alerts: tuple[AlertName, ...] = Field(min_length=1, max_length=500)
+    acknowledge: Acknowledge | None = None
+    resolve: Resolve | None = None
+    assign: Assign | None = None
+    mute: Mute | None = None
+
+
+class Reasoned(Taken):
+    """An answer to a promotion."""
+
+    reason: str = Field(min_length=3, max_length=4000)
+
+
+class Rollback(Reasoned):
+    """Takes the champion back."""
+
+    version: int = Field(ge=1, description="the champion to be taken back; refused where it is another now")

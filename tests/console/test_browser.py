@@ -1,0 +1,194 @@
+"""The pages in a real browser: what is clicked and typed is on record, and everybody can use them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.console.conftest import first_alert, place_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+RULES = {
+    "runOnly": {
+        "type": "tag",
+        "values": ["wcag2a", "wcag2aa", "wcag2aaa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    }
+}
+PAGES = (
+    "/",
+    "/alerts",
+    "/alerts?words=nothing-like-it",
+    "/decisions",
+    "/pipelines/pumps",
+    "/pipelines/payments",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("chromium: no browser is installed")
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # a browser of root has no sandbox
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def context(browser: Browser, local: httpx.Client) -> Iterator[BrowserContext]:
+    made = browser.new_context(base_url=str(local.base_url), viewport={"width": 1280, "height": 860})
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page on which a script that fails, or one that the policy stops, fails the test."""
+    opened = context.new_page()
+    problems: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
+    yield opened
+    assert problems == []
+
+
+def find_violations(page: Page) -> list[str]:
+    result = Axe().run(page, options=RULES)
+    return [
+        f"{rule['id']}: {node['html'][:150]}"
+        for rule in result.response["violations"]
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_is_for_everybody(
+    context: BrowserContext, page: Page, local: httpx.Client, theme: Any
+) -> None:
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    alert, decision = place_of(first_alert(local, pipeline="pumps")), "/pipelines/pumps/decisions/1"
+    for place in (*PAGES, alert, decision, "/login"):
+        page.goto(place)
+        if place == alert:
+            expect(page.locator("figcaption")).not_to_contain_text("Reading")
+        assert find_violations(page) == [], place
+
+
+@pytest.mark.parametrize("width", [360, 768, 1600])
+def test_no_page_is_wider_than_its_window(page: Page, local: httpx.Client, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    for place in (*PAGES, place_of(first_alert(local))):
+        page.goto(place)
+        over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert over <= 0, f"{place} at {width}"
+
+
+def test_an_alert_is_answered_by_a_click_and_says_what_that_changed(page: Page, local: httpx.Client) -> None:
+    alert = first_alert(local)
+    page.goto(place_of(alert))
+    page.get_by_label("Note").fill("bearing")
+    page.get_by_role("button", name="Confirmed").click()
+    expect(page.get_by_role("status").first).to_contain_text("1 row labelled as anomalies")
+    assert local.get(f"/api/v1{place_of(alert)}").json()["note"] == "bearing"
+
+
+def test_alerts_are_answered_by_keys(page: Page, local: httpx.Client) -> None:
+    page.goto("/alerts")
+    first = page.locator("[data-line]").first
+    page.keyboard.press("j")
+    expect(first).to_have_class("alert current")
+    page.keyboard.press("x")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(page.locator("[data-chosen]")).to_have_text("2 chosen")
+    page.keyboard.press("f")
+    expect(page.locator("#results .note")).to_contain_text("2 answered; 2 rows labelled")
+    counts = local.get("/api/v1/alerts/counts", params={"state": "resolved"}).json()["resolved"]
+    assert sum(counts.values()) == 2
+
+
+def test_a_search_is_in_the_address_and_pages_go_on(page: Page, local: httpx.Client) -> None:
+    page.goto("/alerts")
+    page.keyboard.press("/")
+    page.keyboard.type("noise")
+    expect(page.locator("ol.alerts .what").first).to_contain_text("noise")
+    page.wait_for_url("**/alerts?*words=noise*")
+    page.reload()
+    expect(page.get_by_role("searchbox")).to_have_value("noise")
+    page.select_option("select[name=pipeline]", "payments")
+    expect(page.locator("ol.alerts .pipe", has_text="pumps")).to_have_count(0)
+
+
+def test_what_changes_elsewhere_is_offered_and_moves_nothing(page: Page, local: httpx.Client) -> None:
+    page.goto("/alerts")
+    alert = first_alert(local)
+    with page.expect_response("**/api/v1/events"):
+        page.reload()
+    before = page.locator("ol.alerts").inner_text()
+    local.post(f"/api/v1{place_of(alert)}/resolve", json={"ending": "confirmed"})
+    expect(page.locator("#fresh")).to_be_visible(timeout=15_000)
+    assert page.locator("ol.alerts").inner_text() == before
+    page.locator("#fresh a").click()
+    expect(page.locator(f"ol.alerts a[href='{place_of(alert)}']")).to_have_count(0)
+
+
+def test_pages_work_without_a_script(browser: Browser, local: httpx.Client) -> None:
+    with browser.new_context(base_url=str(local.base_url), java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto("/alerts")
+        page.locator("ol.alerts input[name=chosen]").first.check()
+        page.get_by_role("button", name="False alarm").click()
+        expect(page.locator("h1")).to_have_text("Alerts")
+        page.locator("ol.alerts .what").first.click()
+        page.get_by_role("button", name="I look at it").click()
+        expect(page.locator(".lead").first).to_contain_text("looks at it")
+    counts = local.get("/api/v1/alerts/counts").json()
+    assert (sum(counts["resolved"].values()), sum(counts["acknowledged"].values())) == (1, 1)
+
+
+def test_a_theme_is_kept(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Theme").click()
+    page.get_by_role("button", name="Theme").click()
+    page.goto("/decisions")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_what_was_read_last_is_there_without_a_connection(context: BrowserContext, page: Page) -> None:
+    page.goto("/alerts")
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    page.reload()
+    expect(page.locator("ol.alerts .what").first).to_be_visible()
+    context.set_offline(True)
+    with context.new_page() as apart:
+        apart.goto("/alerts")
+        expect(apart.locator("ol.alerts .what").first).to_be_visible()
+        expect(apart.locator("#offline")).to_contain_text("Not connected")
+    context.set_offline(False)
+
+
+def test_the_first_view_is_light(page: Page) -> None:
+    sizes: list[int] = []
+    page.on(
+        "response", lambda answer: sizes.append(len(answer.body())) if "events" not in answer.url else None
+    )
+    page.goto("/alerts", wait_until="load")
+    assert sum(sizes) < 200_000
+
+
+def test_pictures_of_the_pages(page: Page, local: httpx.Client, tmp_path: Path) -> None:
+    for name, place in (("fleet", "/"), ("alerts", "/alerts")):
+        page.goto(place)
+        page.screenshot(path=tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 20_000
