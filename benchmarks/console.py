@@ -128,9 +128,9 @@ async def load(
     accepted: set[str] = set()
     until = time.monotonic() + seconds
     limits = httpx.Limits(max_connections=readers + writers)
-    async with httpx.AsyncClient(base_url=address, timeout=60, limits=limits) as client:
-        # Writers are programs: no cookie of a page.
-        writer = httpx.AsyncClient(base_url=address, timeout=60, limits=limits)
+    options: dict[str, Any] = {"base_url": address, "timeout": 60, "limits": limits}
+    # Writers are programs: they have no cookie of a page.
+    async with httpx.AsyncClient(**options) as client, httpx.AsyncClient(**options) as writer:
         page = (await client.get("/api/v1/alerts", params={"limit": 500, "order": "newest"})).json()
         waiting = list(page["items"])
 
