@@ -201,7 +201,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "shap": ("pynomaly/model/explanation/shap_door.py",),
     "lime": ("pynomaly/model/explanation/lime_door.py",),
     "apprise": ("pynomaly/records/notices/apprise_door.py",),
-    "httpx": ("pynomaly/records/sinks/http.py", "flows/machine"),
+    "httpx": ("pynomaly/records/sinks/http.py", "pynomaly/console/client.py", "flows/machine"),
     "fastavro": ("pynomaly/data/streams/records.py",),
     "prefect": ("tasks", "flows"),
     "distributed": ("pynomaly/steps/runner.py",),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.app import Config, Json, command, get_user_name, print_result, run_flow
+from flows.cli.app import Config, Json, command, find_console, get_user_name, print_result, run_flow
 from pynomaly.config import ALERT_POLICIES, load_pipeline
+from pynomaly.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pynomaly.console.client import ConsoleClient
 
 __all__ = ["ack", "alerts", "audit", "labels", "preview", "resolve"]
 
@@ -44,6 +48,11 @@ def alerts(
     from pynomaly.steps.alerting.resolve_alerts import find_alert, list_alerts
 
     disable_telemetry()
+    if elsewhere := find_console(config):
+        if output is not None:
+            raise ConfigError("--output needs the records here; unset PYNOMALY_URL, or use --json")
+        _show_alerts_of_console(*elsewhere, state, quiet, limit, show, as_json)
+        return
     pipeline = load_pipeline(config)
     if show:
         with Ledger.open(pipeline.ledger_url) as ledger:
@@ -63,6 +72,25 @@ def alerts(
     print_result(alert_list, as_json, alerting.show_alert_list)
 
 
+def _show_alerts_of_console(
+    client: ConsoleClient, pipeline: str, state: str, quiet: bool, limit: int, show: str, as_json: bool
+) -> None:
+    """Print what the console of ``$PYNOMALY_URL`` says of a pipeline's alerts."""
+    from flows.display.alerting import show_alert, show_alert_list
+
+    with client:
+        if show:
+            alert = client.find_alert(pipeline, show).model_dump(mode="json")
+            print_result(alert | {"alike": alert["similar"]}, as_json, show_alert)
+            return
+        states = {"open": ["open", "acknowledged"], "all": []}.get(state, [state])
+        wish = {"pipeline": pipeline, "state": states, "quiet": quiet}
+        items = [item.model_dump(mode="json") for item in client.list_alerts(limit, **wish)]
+        total = client.count_alerts(**wish)
+    result = {"pipeline": pipeline, "state": state, "total": total, "alerts": items}
+    print_result(result, as_json, show_alert_list)
+
+
 @command("pynomaly ack configs/quickstart.yaml 3f2a --note 'looking at pump 3'")
 def ack(config: Config, alert: Name, note: Note = "", by: Author = "", as_json: Json = False) -> None:
     """Say that you look at an alert; exit code 2 where it was resolved already."""
@@ -71,6 +99,11 @@ def ack(config: Config, alert: Name, note: Note = "", by: Author = "", as_json: 
     from pynomaly.steps.alerting.resolve_alerts import acknowledge_alert
 
     disable_telemetry()
+    if elsewhere := find_console(config):
+        with elsewhere[0] as client:
+            answered = client.acknowledge(elsewhere[1], alert, note)
+        print_result(answered.model_dump(mode="json"), as_json, show_answer)
+        return
     print_result(
         acknowledge_alert(load_pipeline(config), alert, by or get_user_name(), note).to_dict(),
         as_json,
@@ -93,6 +126,11 @@ def resolve(
     from pynomaly.steps.alerting.resolve_alerts import resolve_alert as resolve_alert
 
     disable_telemetry()
+    if elsewhere := find_console(config):
+        with elsewhere[0] as client:
+            answered = client.resolve(elsewhere[1], alert, ending, note)
+        print_result(answered.model_dump(mode="json"), as_json, show_answer)
+        return
     print_result(
         resolve_alert(load_pipeline(config), alert, ending, by or get_user_name(), note).to_dict(),
         as_json,

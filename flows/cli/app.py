@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -17,6 +17,9 @@ from flows.display.terminal import escape_unprintable
 from flows.display.waiting import track_progress
 from pynomaly.config import ENVIRONMENT, Pipeline
 from pynomaly.errors import ConfigError, PynomalyError, WindowError
+
+if TYPE_CHECKING:
+    from pynomaly.console.client import ConsoleClient
 
 __all__ = [
     "EXAMPLES",
@@ -27,6 +30,7 @@ __all__ = [
     "app",
     "check_moments",
     "command",
+    "find_console",
     "get_user_name",
     "main",
     "print_result",
@@ -207,6 +211,24 @@ def print_result(result: dict[str, Any], as_json: bool, show: Callable[[dict[str
         typer.echo(json.dumps(result, default=str, allow_nan=False))
     else:
         show(result)
+
+
+def find_console(config: str) -> tuple[ConsoleClient, str] | None:
+    """Returns the console of ``$PYNOMALY_URL`` and the pipeline's name; None where the records are here.
+
+    CONFIG may then be a name, as no file is needed.
+    """
+    from pathlib import Path
+
+    if not os.environ.get("PYNOMALY_URL"):
+        return None
+    from pynomaly.config import load_pipeline
+    from pynomaly.console.client import ConsoleClient
+
+    client = ConsoleClient.of_environment()
+    if client is None:
+        return None
+    return client, load_pipeline(config).name if Path(config).is_file() else config
 
 
 def get_user_name() -> str:

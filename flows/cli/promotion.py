@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.app import Config, Json, Reason, command, get_user_name, print_result, run_flow
+from flows.cli.app import Config, Json, Reason, command, find_console, get_user_name, print_result, run_flow
 from pynomaly.config import load_pipeline
+
+if TYPE_CHECKING:
+    from pynomaly.console.client import ConsoleClient
 
 __all__ = ["approve", "pending", "policy", "reject", "rollback"]
 
@@ -20,7 +23,17 @@ Version = Annotated[
 def rollback(config: Config, reason: Reason = "asked for on the command line", as_json: Json = False) -> None:
     """Make the previous champion champion again; a second call takes that back."""
     from flows.display.promotion import show_decision
+    from pynomaly.errors import NoChampionError
 
+    if elsewhere := find_console(config):
+        client, name = elsewhere
+        with client:
+            champion = next((item.champion for item in client.list_pipelines() if item.name == name), None)
+            if champion is None:
+                raise NoChampionError(f"{name} has no champion that could be rolled back")
+            decision = client.roll_back(name, champion, reason)
+        print_result(decision.model_dump(mode="json"), as_json, show_decision)
+        return
     print_result(
         run_flow("promotion", "rollback", load_pipeline(config), reason=reason, as_of="latest"),
         as_json,
@@ -70,8 +83,33 @@ def reject(config: Config, version: Version = "", reason: Reason = "not said", a
 def _answer_promotion(flow: str, kind: str, config: str, version: str, reason: str, as_json: bool) -> None:
     from flows.display.promotion import show_decision
 
-    answer = {"version": version, "reason": reason, "by": get_user_name()}
-    result = run_flow("promotion", flow, load_pipeline(config), **answer)
+    if elsewhere := find_console(config):
+        result = _answer_in_console(*elsewhere, flow == "approve", version, reason)
+    else:
+        answer = {"version": version, "reason": reason, "by": get_user_name()}
+        result = run_flow("promotion", flow, load_pipeline(config), **answer)
     print_result(result, as_json, show_decision)
     if result["kind"] != kind:
         raise typer.Exit(2)
+
+
+def _answer_in_console(
+    client: ConsoleClient, pipeline: str, approve: bool, version: str, reason: str
+) -> dict[str, Any]:
+    """Return the decision that answers the only promotion that waits, or that of a version."""
+    from pynomaly.errors import ConfigError, NothingPendingError
+
+    with client:
+        if not version:
+            waiting = [item.version for item in client.list_promotions(pipeline)]
+            if len(waiting) != 1:
+                raise NothingPendingError(
+                    f"{len(waiting)} promotions of {pipeline} wait; name one by --version"
+                    if waiting
+                    else f"no promotion of {pipeline} waits for an answer"
+                )
+            version = str(waiting[0])
+        if not version.isdigit():
+            raise ConfigError(f"--version {version!r} is no whole number")
+        decision = client.answer_promotion(pipeline, int(version), reason, approve=approve)
+    return decision.model_dump(mode="json")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.app import AsOf, Config, Json, command, print_result
+from flows.cli.app import AsOf, Config, Json, command, find_console, print_result
 from flows.display.waiting import track_progress
 from pynomaly.config import load_pipeline
 from pynomaly.errors import ConfigError
@@ -55,6 +55,14 @@ def history(
             as_json,
             show_past_champion,
         )
+        return
+    if elsewhere := find_console(config):
+        client, name = elsewhere
+        with client:
+            kinds = {"kind": kind} if kind else {}
+            decisions = list(client.list_decisions(limit, pipeline=name, **kinds))
+        result = {"pipeline": name, "decisions": [item.model_dump(mode="json") for item in decisions]}
+        print_result(result, as_json, show_history)
         return
     print_result(read_history(load_pipeline(config), limit, kind), as_json, show_history)
 

@@ -13,7 +13,7 @@ from pynomaly.console.queries.decisions import list_promotions, page_decisions
 from pynomaly.console.queries.fleet import list_fleet
 from pynomaly.console.schemas import DecisionDetail, DecisionSummary, FleetPipeline, Page, PendingPromotion
 from pynomaly.console.wishes import Reasoned, Rollback
-from pynomaly.errors import UnknownNameError
+from pynomaly.errors import ConfigError, UnknownNameError, list_allowed
 from pynomaly.records.ledger import DECISION_KINDS, DecisionFilter
 
 __all__ = ["read_fleet", "router"]
@@ -53,6 +53,9 @@ def list_decisions(
     cursor: Cursor = "",
 ) -> Page[DecisionSummary]:
     """Return a page of decisions."""
+    for name in kind:
+        if name not in DECISION_KINDS:
+            raise ConfigError(f"{name!r} is no kind of decision; {list_allowed(name, DECISION_KINDS)}")
     wanted = DecisionFilter(kinds=kind, actor=actor)
     return page_decisions(asked.pipelines, asked.choose(pipeline), wanted, limit, cursor)
 

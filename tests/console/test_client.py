@@ -1,0 +1,119 @@
+"""The client of the API, and the commands that use it where ``PYNOMALY_URL`` is set."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli import app
+from pynomaly.console.client import ConsoleClient
+from pynomaly.errors import ConfigError, NothingPendingError, RecordError, UnknownNameError
+from tests.console.conftest import MakeClient, first_alert
+
+
+@pytest.fixture
+def console(make_client: MakeClient) -> ConsoleClient:
+    browser = make_client("approver")
+    return ConsoleClient(str(browser.base_url), browser.headers["authorization"].removeprefix("Bearer "))
+
+
+def test_it_reads_and_answers_as_its_token_may(console: ConsoleClient) -> None:
+    with console:
+        assert {item.name for item in console.list_pipelines()} == {"pumps", "payments"}
+        alerts = list(console.list_alerts(pipeline="pumps", quiet=True))
+        assert [item.alert for item in console.list_alerts(3, pipeline="pumps", quiet=True)] == [
+            item.alert for item in alerts[:3]
+        ]
+        assert console.count_alerts(pipeline="pumps", quiet=True) == len(alerts) == 32
+        name = alerts[0].alert
+        assert console.acknowledge("pumps", name, "on it").alert.by == "approver"
+        assert console.assign("pumps", name, "ben").alert.assignee == "ben"
+        muted = console.mute("pumps", name, 2).alert.muted_until
+        assert muted is not None
+        assert muted > datetime.now(UTC)
+        assert console.comment("pumps", name, "hm").alert.comments[0]["text"] == "hm"
+        assert console.resolve("pumps", name, "confirmed").labelled == 1
+        assert console.find_alert("pumps", name[:5]).ending == "confirmed"
+        assert [item.kind for item in console.list_decisions(pipeline="pumps")] == ["degradation", "promote"]
+        assert console.list_promotions("pumps") == ()
+
+
+def test_errors_are_those_of_the_call_beside_the_records(console: ConsoleClient) -> None:
+    with console:
+        with pytest.raises(UnknownNameError, match="no alert 'zzz'"):
+            console.find_alert("pumps", "zzz")
+        with pytest.raises(UnknownNameError, match="no pipeline 'pump'"):
+            list(console.list_alerts(pipeline="pump"))
+        with pytest.raises(ConfigError, match=r"--as 'maybe'"):
+            console.resolve("pumps", "zzz", "maybe")
+        with pytest.raises(ConfigError, match="severity"):
+            list(console.list_alerts(severity="grave"))
+        with pytest.raises(NothingPendingError, match="never waited for an answer"):
+            console.answer_promotion("payments", 7, "because", approve=False)
+    with pytest.raises(ConfigError, match="write an address"):
+        ConsoleClient("127.0.0.1:4300")
+    with ConsoleClient("http://127.0.0.1:9") as nobody, pytest.raises(RecordError, match="does not answer"):
+        nobody.list_pipelines()
+
+
+def test_an_answer_that_is_sent_twice_is_recorded_once(
+    console: ConsoleClient, local: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alert, request, cuts = first_alert(local), console._client.request, []
+
+    def cut_once(*words: Any, **options: Any) -> httpx.Response:
+        answer = request(*words, **options)
+        if not cuts:
+            cuts.append(answer)
+            raise httpx.ReadError("cut")
+        return answer
+
+    monkeypatch.setattr(console._client, "request", cut_once)
+    with console:
+        answered = console.comment(alert["pipeline"], alert["alert"], "once")
+    assert answered.new
+    assert len(answered.alert.comments) == 1
+    assert len(cuts) == 1
+
+
+def call(*words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, list(words))
+    return result.exit_code, result.output + str(result.exception or "")
+
+
+def test_commands_need_no_records_where_a_console_is_named(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    browser = make_client("analyst")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("PYNOMALY_URL", str(browser.base_url))
+    monkeypatch.setenv("PYNOMALY_TOKEN", browser.headers["authorization"].removeprefix("Bearer "))
+    code, text = call("alerts", "pumps", "--limit", "2", "--json")
+    assert code == 0, text
+    listed = json.loads(text)
+    assert (len(listed["alerts"]), listed["total"]) == (2, 24)
+    name = listed["alerts"][0]["alert"]
+    assert "of 24 alerts" in call("alerts", "pumps")[1]
+    assert f"alert {name}" in call("alerts", "pumps", "--show", name)[1]
+    assert "acknowledged, by analyst" in call("ack", "pumps", name)[1]
+    assert "1 rows labelled" in call("resolve", "pumps", name, "--as", "false-alarm")[1]
+    assert "promote: pumps v2" in call("history", "pumps")[1]
+    for words, part in (
+        (("approve", "pumps"), "no promotion of pumps waits"),
+        (("rollback", "payments"), "has no champion"),
+        (("rollback", "pumps", "--reason", "because"), "analyst is no approver of pumps"),
+        (("alerts", "pumps", "--output", "a.csv"), "unset PYNOMALY_URL"),
+        (("alerts", "nothing"), "no pipeline 'nothing'"),
+        (("history", "pumps", "--kind", "promotion"), "no kind of decision"),
+    ):
+        code, text = call(*words)
+        assert code != 0, words
+        assert part in text, (words, text)
+    assert list(elsewhere.iterdir()) == []
