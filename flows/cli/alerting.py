@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,7 @@ from pynomaly.errors import ConfigError
 if TYPE_CHECKING:
     from pynomaly.console.client import ConsoleClient
 
-__all__ = ["ack", "alerts", "audit", "labels", "preview", "resolve"]
+__all__ = ["ack", "alerts", "assign", "audit", "comment", "labels", "mute", "preview", "resolve"]
 
 Name = Annotated[str, typer.Argument(metavar="ALERT", help="The alert, or how its name begins.")]
 Note = Annotated[str, typer.Option("--note", help="Why; kept with the answer.")]
@@ -136,6 +136,75 @@ def resolve(
         as_json,
         show_answer,
     )
+
+
+@command("pynomaly assign configs/quickstart.yaml 3f2a ann")
+def assign(
+    config: Config,
+    alert: Name,
+    to: Annotated[str, typer.Argument(metavar="WHO", help="Who is to look at it; '' for nobody.")],
+    by: Author = "",
+    as_json: Json = False,
+) -> None:
+    """Say who is to look at an alert."""
+    from pynomaly.steps.alerting.resolve_alerts import assign_alert
+
+    if elsewhere := find_console(config):
+        with elsewhere[0] as client:
+            _print_remark(client.assign(elsewhere[1], alert, to).model_dump(mode="json"), as_json)
+        return
+    answer = assign_alert(load_pipeline(config), alert, to, by or get_user_name())
+    _print_remark(answer.to_dict(), as_json)
+
+
+@command("pynomaly mute configs/quickstart.yaml 3f2a --for 7d --note 'painting'")
+def mute(
+    config: Config,
+    alert: Name,
+    span: Annotated[str, typer.Option("--for", help="How long from now, like 4h or 7d.")] = "1d",
+    note: Note = "",
+    by: Author = "",
+    as_json: Json = False,
+) -> None:
+    """Send no notification of alerts like this one, of its entity and cause, for a while."""
+    from datetime import UTC, datetime
+
+    from pynomaly.steps.alerting.resolve_alerts import mute_alert
+
+    length = _parse_span(span, "--for")
+    if elsewhere := find_console(config):
+        hours = length / timedelta(hours=1)
+        with elsewhere[0] as client:
+            _print_remark(client.mute(elsewhere[1], alert, hours, note).model_dump(mode="json"), as_json)
+        return
+    until = datetime.now(UTC) + length
+    answer = mute_alert(load_pipeline(config), alert, until, by or get_user_name(), note)
+    _print_remark(answer.to_dict(), as_json)
+
+
+@command("pynomaly comment configs/quickstart.yaml 3f2a 'as last week'")
+def comment(
+    config: Config,
+    alert: Name,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What you know of it.")],
+    by: Author = "",
+    as_json: Json = False,
+) -> None:
+    """Write a remark about an alert."""
+    from pynomaly.steps.alerting.resolve_alerts import comment_alert
+
+    if elsewhere := find_console(config):
+        with elsewhere[0] as client:
+            _print_remark(client.comment(elsewhere[1], alert, text).model_dump(mode="json"), as_json)
+        return
+    answer = comment_alert(load_pipeline(config), alert, text, by or get_user_name())
+    _print_remark(answer.to_dict(), as_json)
+
+
+def _print_remark(result: dict[str, Any], as_json: bool) -> None:
+    from flows.display.alerting import show_remark
+
+    print_result(result, as_json, show_remark)
 
 
 @command("pynomaly preview configs/quickstart.yaml --policy budget:20/day --last 14d")
@@ -260,11 +329,10 @@ def labels(
         raise typer.Exit(1)
 
 
-def _parse_span(text: str) -> timedelta:
+def _parse_span(text: str, option: str = "--last") -> timedelta:
     from pynomaly.config.spelling.units import parse_duration
-    from pynomaly.errors import ConfigError
 
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise ConfigError(f"--last {error}") from None
+        raise ConfigError(f"{option} {error}") from None

@@ -15,6 +15,7 @@ __all__ = [
     "show_export",
     "show_labels",
     "show_preview",
+    "show_remark",
 ]
 
 
@@ -88,6 +89,19 @@ def show_answer(result: dict[str, Any]) -> None:
     console.print(f"alert {alert['alert']} is {state}, by {alert['by']}{again}")
     if result["labelled"]:
         console.print(f"  {result['labelled']} rows labelled")
+
+
+def show_remark(result: dict[str, Any]) -> None:
+    """Print who looks at an alert, until when its like are muted, and its newest remark."""
+    alert, console = result["alert"], make_console()
+    again = "" if result["new"] else " (as before; nothing is new)"
+    console.print(f"alert {alert['alert']}: {alert['state']}{again}")
+    if alert["assignee"]:
+        console.print(f"  for {alert['assignee']}")
+    if alert["muted_until"]:
+        console.print(f"  its like are muted until {alert['muted_until'][:16].replace('T', ' ')} UTC")
+    for item in alert["comments"][-1:]:
+        console.print(f"  {item['by']}: {item['text']}")
 
 
 def show_export(result: dict[str, Any]) -> None:

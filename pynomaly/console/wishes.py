@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,14 +20,22 @@ class Taken(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _with_example(example: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"example": example})
+
+
 class Acknowledge(Taken):
     """Somebody looks at it."""
+
+    model_config = _with_example({"note": "looking at pump 3"})
 
     note: Note = ""
 
 
 class Resolve(Taken):
     """How it ended; its rows are labelled so."""
+
+    model_config = _with_example({"ending": "confirmed", "note": "the bearing was worn"})
 
     ending: Ending
     note: Note = ""
@@ -36,11 +44,15 @@ class Resolve(Taken):
 class Assign(Taken):
     """Who is to look at it; empty for nobody."""
 
+    model_config = _with_example({"to": "ann"})
+
     to: str = Field(max_length=200)
 
 
 class Mute(Taken):
     """Alerts like it send no notification until then."""
+
+    model_config = _with_example({"hours": 24, "note": "the hall is being painted"})
 
     hours: float = Field(gt=0, le=24 * 365, description="from now on")
     note: Note = ""
@@ -49,11 +61,15 @@ class Mute(Taken):
 class Comment(Taken):
     """A remark."""
 
+    model_config = _with_example({"text": "the same as last week"})
+
     text: str = Field(min_length=1, max_length=4000)
 
 
 class AlertName(Taken):
     """Names an alert."""
+
+    model_config = _with_example({"pipeline": "pumps", "alert": "3f2a9c01d5e84b77"})
 
     pipeline: str = Field(max_length=64)
     alert: str = Field(max_length=16)
@@ -61,6 +77,10 @@ class AlertName(Taken):
 
 class BulkAnswer(Taken):
     """One answer to several alerts: exactly one of the four."""
+
+    model_config = _with_example(
+        {"alerts": [{"pipeline": "pumps", "alert": "3f2a9c01d5e84b77"}], "acknowledge": {"note": ""}}
+    )
 
     alerts: tuple[AlertName, ...] = Field(min_length=1, max_length=500)
     acknowledge: Acknowledge | None = None
@@ -72,10 +92,14 @@ class BulkAnswer(Taken):
 class Reasoned(Taken):
     """An answer to a promotion."""
 
+    model_config = _with_example({"reason": "fewer alerts, none of them missed"})
+
     reason: str = Field(min_length=3, max_length=4000)
 
 
 class Rollback(Reasoned):
     """Takes the champion back."""
+
+    model_config = _with_example({"reason": "alerts on every start of the night shift", "version": 3})
 
     version: int = Field(ge=1, description="the champion to be taken back; refused where it is another now")

@@ -103,6 +103,9 @@ def test_commands_need_no_records_where_a_console_is_named(
     assert "of 24 alerts" in call("alerts", "pumps")[1]
     assert f"alert {name}" in call("alerts", "pumps", "--show", name)[1]
     assert "acknowledged, by analyst" in call("ack", "pumps", name)[1]
+    assert "for ben" in call("assign", "pumps", name, "ben")[1]
+    assert "muted until" in call("mute", "pumps", name, "--for", "2h")[1]
+    assert "analyst: hm" in call("comment", "pumps", name, "hm")[1]
     assert "1 rows labelled" in call("resolve", "pumps", name, "--as", "false-alarm")[1]
     assert "promote: pumps v2" in call("history", "pumps")[1]
     for words, part in (

@@ -481,6 +481,16 @@ RESULTS: dict[str, dict[str, Any]] = {
         ],
     },
     "show_training_result": TRAINING,
+    "show_remark": {
+        "alert": {
+            "alert": "3f2a9c01d5e84b77",
+            "state": "acknowledged",
+            "assignee": "someone with a long name",
+            "muted_until": "2026-11-28T00:00:00+00:00",
+            "comments": [{"by": "ann", "text": "the same as last week, and the week before " * 3}],
+        },
+        "new": False,
+    },
     "show_new_token": {
         "token": {
             "role": "approver",

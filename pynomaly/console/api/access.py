@@ -9,7 +9,7 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from pynomaly.console.access.actors import Role
 from pynomaly.console.access.recognise import security_log
@@ -54,6 +54,10 @@ class TokenShown(Shown):
 
 class NewToken(Taken):
     """A token to be made."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"name": "phone", "actor": "ann", "role": "analyst"}}
+    )
 
     name: str = Field(min_length=1, max_length=200, description="what it is for")
     actor: str = Field(min_length=1, max_length=200, description="who acts by it, as the ledger shows them")
