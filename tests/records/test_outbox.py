@@ -30,7 +30,7 @@ def follow(alert: str = "a1", **more: Any) -> FollowedAlert:
 
 def add_event(ledger: Ledger, alert: str, number: int) -> None:
     key = f"{alert}:{number}"
-    ledger.answers.add_facts(AlertEvent(key, "p", alert, "seen", "", {"rows": 1}, "x", NOW))
+    ledger.answers.add_facts(AlertEvent(key, "p", alert, "commented", "", {"text": "x"}, "x", NOW))
 
 
 def test_a_message_is_written_once_and_comes_back_as_it_was(ledger: Ledger) -> None:
