@@ -10,7 +10,7 @@ from datetime import timedelta
 from pynomaly.console.context import Asked
 from pynomaly.console.schemas import AlertDetail, Answered, BulkResult, DecisionSummary
 from pynomaly.console.wishes import Acknowledge, Assign, BulkAnswer, Comment, Mute, Resolve
-from pynomaly.errors import ConfigError, PynomalyError
+from pynomaly.errors import ConfigError, PynomalyError, mask_addresses
 from pynomaly.steps.alerting import resolve_alerts as steps
 from pynomaly.steps.promotion.approve import approve_promotion, reject_promotion
 from pynomaly.steps.promotion.promote import rollback
@@ -67,7 +67,7 @@ def answer_alerts(asked: Asked, bulk: BulkAnswer) -> BulkResult:
         try:
             answered.append(answer_alert(asked, name.pipeline, name.alert, answers[0]))
         except PynomalyError as error:
-            failed[f"{name.pipeline}/{name.alert}"] = str(error)
+            failed[f"{name.pipeline}/{name.alert}"] = mask_addresses(str(error))
     return BulkResult(answered=tuple(answered), failed=failed)
 
 

@@ -175,6 +175,15 @@ def test_a_token_ends_when_it_is_revoked_or_old(make_client: MakeClient, configs
     assert (old.status_code, "has expired" in old.json()["detail"]) == (401, True)
 
 
+def test_a_secret_is_in_one_answer_alone(make_client: MakeClient) -> None:
+    admin, wish = make_client("admin"), {"name": "n", "actor": "ann"}
+    secrets = [
+        admin.post("/api/v1/tokens", json=wish, headers={"idempotency-key": "k"}).json()["secret"]
+        for _ in range(2)
+    ]
+    assert len(set(secrets)) == 2
+
+
 def test_wrong_tokens_lock_an_address_out(make_client: MakeClient) -> None:
     client = make_client("viewer")
     codes = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -21,6 +22,9 @@ from pynomaly.errors import UnknownNameError
 from pynomaly.records.ledger import AccessToken
 
 __all__ = ["router"]
+
+_STREAM_SECONDS = 600.0
+"""How long a stream of changes goes on: a token that was revoked meanwhile hears no more."""
 
 router = APIRouter(tags=["access"], route_class=ApiRoute, responses=PROBLEMS)
 
@@ -128,9 +132,10 @@ async def stream_changes(request: Request) -> StreamingResponse:
 
 async def _format_changes(asked: Asked, request: Request) -> AsyncIterator[bytes]:
     yield b": listening\n\n"
+    until = time.monotonic() + _STREAM_SECONDS
     async for change in asked.console.changes.listen():
-        if await request.is_disconnected():
-            return
+        if time.monotonic() > until or await request.is_disconnected():
+            return  # a browser comes again by itself, and is asked who it is
         if change is None:
             yield b": still here\n\n"
         elif not change.pipeline or asked.actor.may("viewer", change.pipeline):

@@ -39,6 +39,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 _KEEP = timedelta(days=1)
 """How long the answer to a request with an Idempotency-Key is kept."""
 _MAX_KEY = 200
+_NEVER_KEPT = ("/api/v1/tokens",)
+"""Routes whose answer holds a secret: it is on record nowhere."""
 
 
 class ApiRoute(APIRoute):
@@ -52,7 +54,7 @@ class ApiRoute(APIRoute):
             if request.method == "GET":
                 return _add_etag(request, await answer(request))
             key = request.headers.get("idempotency-key", "")
-            if not key:
+            if not key or request.url.path in _NEVER_KEPT:
                 return await answer(request)
             if len(key) > _MAX_KEY:
                 return build_problem(422, f"Idempotency-Key has {len(key)} characters; {_MAX_KEY} at most")
