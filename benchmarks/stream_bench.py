@@ -188,7 +188,9 @@ class Worker:
         until = time.monotonic() + seconds
         while not is_done(self.lines()):
             if time.monotonic() > until or self.process.poll() not in (None, 0):
-                raise SystemExit(f"a worker did not get on: {self.lines()[-3:]}")
+                ended = self.process.poll()
+                state = "runs" if ended is None else f"ended with {ended}"
+                raise SystemExit(f"a worker did not get on; it {state}: {self.lines()[-3:]}")
             time.sleep(0.05)
 
     def wait_for_rows(self, count: int) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pynomaly.config import Data, Drift
+from pynomaly.config import Data, Drift, Target
 from pynomaly.data.frame import FrameContract
 from pynomaly.records.evidently_report import render_drift_page
+from pynomaly.records.ledger import QueuedNotice
 from pynomaly.records.markdown import escape_markdown, format_bullets
 from pynomaly.records.notices import send_notice
 from pynomaly.records.sheet import render_csv
@@ -145,9 +147,11 @@ def test_a_picture_in_a_reason_is_not_fetched() -> None:
 
 
 def test_a_notification_that_is_read_as_html_holds_no_markup() -> None:
+    target = Target(name="ops", kind="apprise", url_env="OPS")
+    message = QueuedNotice("k", "ops", "p", "alert", "title", f"column {SCRIPT}", datetime.now(UTC))
     with listening() as (address, messages):
-        send_notice(f"json://{address}/?format=html", "title", f"column {SCRIPT}")
-        send_notice(f"json://{address}/", "title", f"column {SCRIPT}")
+        send_notice(target, f"json://{address}/?format=html", message)
+        send_notice(target, f"json://{address}/", message)
     assert "<" not in messages[0]["message"].replace("<br", "").replace("<p>", "").replace("</p>", "")
     assert "&lt;script&gt;" in messages[0]["message"]
     assert messages[1]["message"] == f"column {SCRIPT}"
