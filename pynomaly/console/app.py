@@ -24,6 +24,7 @@ from pynomaly.console.pages import access as access_page
 from pynomaly.console.pages import alerts as alerts_page
 from pynomaly.console.pages import decisions as decisions_page
 from pynomaly.console.pages import fleet as fleet_page
+from pynomaly.console.pages.errors import show_problem
 from pynomaly.console.pipelines import Pipelines
 from pynomaly.console.problems import build_problem, describe_error, describe_fields
 from pynomaly.errors import PynomalyError
@@ -106,24 +107,25 @@ def create_console(
 def _add_error_answers(app: FastAPI) -> None:
     @app.exception_handler(RoleError)
     async def answer_role(request: Request, error: RoleError) -> Response:
-        return build_problem(403, str(error))
+        return show_problem(request, build_problem(403, str(error)))
 
     @app.exception_handler(PynomalyError)
     async def answer_error(request: Request, error: PynomalyError) -> Response:
-        return describe_error(error)
+        return show_problem(request, describe_error(error))
 
     @app.exception_handler(RequestValidationError)
     async def answer_fields(request: Request, error: RequestValidationError) -> Response:
-        return describe_fields(error.errors())
+        return show_problem(request, describe_fields(error.errors()))
 
     @app.exception_handler(HTTPException)
     async def answer_status(request: Request, error: HTTPException) -> Response:
-        return build_problem(error.status_code, str(error.detail), headers=error.headers or {})
+        problem = build_problem(error.status_code, str(error.detail), headers=error.headers or {})
+        return show_problem(request, problem)
 
     @app.exception_handler(Exception)
     async def answer_defect(request: Request, error: Exception) -> Response:
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return build_problem(500, "the console failed; its log says why")
+        return show_problem(request, build_problem(500, "the console failed; its log says why"))
 
 
 def run_console(app: FastAPI, host: str, port: int) -> None:

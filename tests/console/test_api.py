@@ -201,3 +201,17 @@ def test_settings_that_change_are_read_again_and_broken_ones_are_named(
     assert "second hall" in read(local, "/pipelines/pumps")["description"]
     assert local.get("/healthz").json()["unreadable"] == ["pumps.yaml"]
     assert "pumps.yaml" in local.get("/").text
+
+
+def test_a_person_gets_an_error_as_a_page(local: httpx.Client) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml"}
+    for place, status, part in (
+        ("/pipelines/nothing", 404, "no pipeline &#39;nothing&#39;"),
+        ("/alerts?severity=grave", 422, "no severity"),
+        ("/nowhere", 404, "Not Found"),
+    ):
+        answer = local.get(place, headers=browser)
+        assert answer.status_code == status
+        assert answer.headers["content-type"].startswith("text/html")
+        assert part in answer.text
+    assert local.get("/pipelines/nothing").headers["content-type"] == "application/problem+json"

@@ -31,6 +31,7 @@ const shade = (series) => ({
 });
 
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const spell = (number) => Number(number.toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 });
 const two = (number) => String(number).padStart(2, "0");
 const nameTimes = (plot, splits, axis, space, step) =>
   splits.map((seconds, index) => {
@@ -69,7 +70,7 @@ const draw = (figure, series) => {
     [series.times, main, marked],
     place,
   );
-  const usual = series.low !== null ? `Grey: nine of ten values of the reference lie between ${series.low.toPrecision(3)} and ${series.high.toPrecision(3)}. ` : "";
+  const usual = series.low !== null ? `Grey: nine of ten values of the reference lie between ${spell(series.low)} and ${spell(series.high)}. ` : "";
   const text = `${series.column ? `${series.column} of ${series.times.length} rows` : "How rare each row is"}; coloured: the time of the alert, dots: rows that alert. ${usual}${series.notes.join(" ")}`;
   figure.querySelector("figcaption").textContent = text;
   place.setAttribute("aria-label", text);
