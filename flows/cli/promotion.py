@@ -109,7 +109,7 @@ def _answer_in_console(
                     else f"no promotion of {pipeline} waits for an answer"
                 )
             version = str(waiting[0])
-        if not version.isdigit():
+        if not version.isdecimal():
             raise ConfigError(f"--version {version!r} is no whole number")
         decision = client.answer_promotion(pipeline, int(version), reason, approve=approve)
     return decision.model_dump(mode="json")

@@ -79,7 +79,7 @@ class ChangeFeed:
                 continue
             for change in changes:
                 for queue in self._listeners:
-                    _put(queue, change)
+                    _hand_over_change(queue, change)
 
     def _read_positions(self) -> dict[str, tuple[int, int]]:
         urls = {item.ledger_url for item in self._pipelines.list_pipelines()}
@@ -116,7 +116,7 @@ class ChangeFeed:
         return changes
 
 
-def _put(queue: asyncio.Queue[Change], change: Change) -> None:
+def _hand_over_change(queue: asyncio.Queue[Change], change: Change) -> None:
     """Hand a change to a listener; one that is full begins anew."""
     if queue.full():
         while not queue.empty():

@@ -196,7 +196,7 @@ def test_wrong_tokens_lock_an_address_out(make_client: MakeClient) -> None:
     assert (locked.status_code, int(locked.headers["retry-after"]) > 0) == (429, True)
 
 
-def test_limits_open_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_open_again() -> None:
     now = [0.0]
     requests = RequestLimit(2, 3, lambda: now[0])
     assert [requests.take("a") for _ in range(4)] == [0, 0, 0, 1]
@@ -246,6 +246,18 @@ def test_a_form_needs_the_proof_of_its_page(local: httpx.Client) -> None:
     answer = local.post(f"{place}/answer", data={"answer": "acknowledge", "proof": proof[1]})
     assert answer.status_code == 200
     assert "looks at it" in answer.text
+
+
+@pytest.mark.parametrize("hours", ["", "soon", "nan", "-1", "\u00b2"])
+def test_a_form_with_a_wrong_field_changes_nothing(local: httpx.Client, hours: str) -> None:
+    alert = first_alert(local)
+    proof = re.search(r'name="proof" value="(\w+)"', local.get(place_of(alert)).text)
+    assert proof is not None
+    fields = {"answer": "mute", "hours": hours, "proof": proof[1]}
+    answer = local.post(f"{place_of(alert)}/answer", data=fields)
+    assert answer.status_code == 200
+    assert "hours" in answer.text.partition('role="alert"')[2]
+    assert first_alert(local) == alert
 
 
 def test_a_session_is_opened_by_a_token_and_ends(make_client: MakeClient) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -184,11 +183,5 @@ def test_the_first_view_is_light(page: Page) -> None:
         "response", lambda answer: sizes.append(len(answer.body())) if "events" not in answer.url else None
     )
     page.goto("/alerts", wait_until="load")
-    assert sum(sizes) < 200_000
-
-
-def test_pictures_of_the_pages(page: Page, local: httpx.Client, tmp_path: Path) -> None:
-    for name, place in (("fleet", "/"), ("alerts", "/alerts")):
-        page.goto(place)
-        page.screenshot(path=tmp_path / f"{name}.png")
-        assert (tmp_path / f"{name}.png").stat().st_size > 20_000
+    assert len(sizes) > 5  # the page, its colours, style and scripts
+    assert 50_000 < sum(sizes) < 200_000

@@ -6,7 +6,6 @@ an admin gives access. Roles are granted by pipeline.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -59,10 +58,6 @@ class Actor:
         return any(
             ROLES.index(grant.role) >= ROLES.index(role) and "*" in grant.pipelines for grant in self.grants
         )
-
-    def choose(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Return the pipelines that the actor may see."""
-        return tuple(name for name in names if self.may("viewer", name))
 
 
 def parse_role(text: str) -> Role:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from fastapi import Request, Response
@@ -20,10 +19,10 @@ from pynomaly.console.access.recognise import (
 )
 from pynomaly.console.problems import build_problem
 
-__all__ = ["MAX_BODY", "AccessMiddleware"]
+__all__ = ["MAX_BODY", "AccessMiddleware", "set_session"]
 
 MAX_BODY = 1_000_000
-"""Bytes of a request's body; an upload of a table has a limit of its own."""
+"""Bytes of a request's body."""
 
 _OPEN_PATHS = ("/healthz", "/static/", "/login", "/palette.css", "/worker.js", "/api/v1/openapi.json")
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -98,7 +97,7 @@ class AccessMiddleware:
             nonlocal size, is_over
             message = await receive()
             size += len(message.get("body", b""))
-            if size > scope["state"].get("max_body", MAX_BODY):
+            if size > MAX_BODY:
                 is_over = True
                 raise _BodyTooLargeError
             return message
@@ -190,7 +189,7 @@ def _ask_who(request: Request) -> Response:
     return response
 
 
-def set_session(response: Any, cookie: str, lasts_s: int, https: bool) -> None:
+def set_session(response: Response, cookie: str, lasts_s: int, https: bool) -> None:
     """Give a browser its session."""
     response.set_cookie(
         SESSION_COOKIE, cookie, max_age=lasts_s, httponly=True, samesite="strict", secure=https

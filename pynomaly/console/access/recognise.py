@@ -15,7 +15,7 @@ from pynomaly.console.access.sessions import Sessions
 from pynomaly.records.ledger import Access, AccessToken
 from pynomaly.records.ledger.database import read_utc_now
 
-__all__ = ["BROWSER_COOKIE", "SESSION_COOKIE", "AccessDeniedError", "Doorkeeper"]
+__all__ = ["BROWSER_COOKIE", "SESSION_COOKIE", "AccessDeniedError", "Doorkeeper", "security_log"]
 
 SESSION_COOKIE = "pynomaly_session"
 BROWSER_COOKIE = "pynomaly_browser"

@@ -31,6 +31,7 @@ __all__ = ["AlertWish", "router"]
 
 router = APIRouter(tags=["alerts"], route_class=ApiRoute, responses=PROBLEMS)
 
+Names = Annotated[list[str], Query(default_factory=list, description="names; all that you may see without")]
 Words = Annotated[str, Query(max_length=200)]
 ALERT = "/pipelines/{pipeline}/alerts/{alert}"
 
@@ -40,9 +41,11 @@ class AlertWish:
 
     def __init__(
         self,
-        pipeline: Annotated[list[str], Query(description="names; all that you may see without")] = [],  # noqa: B006
-        state: Annotated[list[AlertState], Query()] = [],  # noqa: B006
-        severity: Annotated[list[Severity], Query()] = [],  # noqa: B006
+        pipeline: Annotated[
+            list[str], Query(default_factory=list, description="names; all that you may see without")
+        ],
+        state: Annotated[list[AlertState], Query(default_factory=list)],
+        severity: Annotated[list[Severity], Query(default_factory=list)],
         entity: Words = "",
         cause: Annotated[str, Query(max_length=200, description="the column that contributes most")] = "",
         assignee: Words = "",

@@ -21,7 +21,7 @@ __all__ = ["read_fleet", "router"]
 router = APIRouter(tags=["decisions"], route_class=ApiRoute, responses=PROBLEMS)
 
 Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
-Names = Annotated[list[str], Query(description="names; all that you may see without")]
+Names = Annotated[list[str], Query(default_factory=list, description="names; all that you may see without")]
 
 
 def read_fleet(asked: Asked) -> tuple[FleetPipeline, ...]:
@@ -46,8 +46,8 @@ def show_pipeline(asked: AskedBy, pipeline: str) -> FleetPipeline:
 @router.get("/decisions", summary="Decisions with their reasons, the newest first")
 def list_decisions(
     asked: AskedBy,
-    pipeline: Names = [],  # noqa: B006
-    kind: Annotated[list[str], Query(description=", ".join(DECISION_KINDS))] = [],  # noqa: B006
+    pipeline: Names,
+    kind: Annotated[list[str], Query(default_factory=list, description=", ".join(DECISION_KINDS))],
     actor: Annotated[str, Query(max_length=200)] = "",
     limit: Limit = 50,
     cursor: Cursor = "",
@@ -80,7 +80,7 @@ def verify_chain(asked: AskedBy, pipeline: str) -> dict[str, Any]:
 
 
 @router.get("/promotions", summary="Promotions that wait for an approval")
-def show_promotions(asked: AskedBy, pipeline: Names = []) -> tuple[PendingPromotion, ...]:  # noqa: B006
+def show_promotions(asked: AskedBy, pipeline: Names) -> tuple[PendingPromotion, ...]:
     """Return what waits."""
     return list_promotions(asked.pipelines, asked.choose(pipeline), asked.now)
 

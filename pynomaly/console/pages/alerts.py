@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -21,7 +21,7 @@ from pynomaly.console.pages.forms import Form, SentForm, describe_invalid
 from pynomaly.console.pages.lanes import draw_lanes, find_first_bin
 from pynomaly.console.pages.rendering import render_page
 from pynomaly.console.queries.alerts import count_alerts, find_newest_time, list_lanes, page_alerts
-from pynomaly.console.schemas import AlertDetail, Answered
+from pynomaly.console.schemas import AlertDetail, AlertState, Answered
 from pynomaly.console.wishes import Acknowledge, AlertName, Assign, BulkAnswer, Comment, Mute, Resolve
 from pynomaly.errors import ConfigError, PynomalyError
 from pynomaly.records.ledger import AlertFilter
@@ -31,7 +31,7 @@ __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
 
-_STATES: dict[str, tuple[str, ...]] = {
+_STATES: dict[str, tuple[AlertState, ...]] = {
     "waiting": ("open", "acknowledged"),
     "open": ("open",),
     "acknowledged": ("acknowledged",),
@@ -54,7 +54,7 @@ def post_answers(asked: AskedBy, request: Request, form: SentForm) -> Response:
     """Answer the chosen alerts, and return the list as it is now."""
     back = [
         (name, value)
-        for name, value in _parse_query(form.read("back"))
+        for name, value in parse_qsl(form.read("back")[:4000])
         if name in (*_FILTERS, "pipeline", "state", "severity", "order")
     ]
     try:
@@ -153,14 +153,8 @@ def _read_answer(form: Form) -> Answer:
         case "assign":
             return Assign(to=form.read("to"))
         case "mute":
-            return Mute(hours=float(form.read("hours") or "nan"), note=note)
+            return Mute.model_validate({"hours": form.read("hours"), "note": note})
     raise ConfigError(f"no answer {form.read('answer')[:40]!r}")
-
-
-def _parse_query(text: str) -> list[tuple[str, str]]:
-    from urllib.parse import parse_qsl
-
-    return parse_qsl(text[:4000])
 
 
 def _render_alerts(
@@ -184,7 +178,7 @@ def _render_alerts(
     key = (tuple(item.name for item in chosen), wish.filter)
     counts = asked.read_kept(("counts", key), lambda: count_alerts(asked.pipelines, chosen, wish.filter))
     by_severity = {level: sum(item.get(level, 0) for item in counts.values()) for level in SEVERITIES}
-    lanes = asked.read_kept(("lanes", key), lambda: _build_lanes(asked, chosen, wish.filter, link))
+    lanes = asked.read_kept(("lanes", key, link()), lambda: _build_lanes(asked, chosen, wish.filter, link))
     return render_page(
         "alert_results" if part == "results" else "alerts",
         asked,
@@ -208,14 +202,14 @@ def _read_order(values: dict[str, str]) -> Literal["severity", "newest"]:
     return "newest" if values.get("order") == "newest" else "severity"
 
 
-def _read_wish(values: dict[str, str], states: tuple[str, ...]) -> AlertWish:
+def _read_wish(values: dict[str, str], states: tuple[AlertState, ...]) -> AlertWish:
     severity = values.get("severity", "")
     if severity and severity not in SEVERITIES:
         raise ConfigError(f"no severity {severity[:40]!r}; one of {', '.join(SEVERITIES)}")
     texts = {name: values.get(name, "")[:200] for name in ("entity", "cause", "assignee", "words")}
     return AlertWish(
         pipeline=[values["pipeline"]] if "pipeline" in values else [],
-        state=list(states),  # type: ignore[arg-type]  # each is one
+        state=list(states),
         severity=[severity] if severity else [],
         since=_read_time(values, "since"),
         until=_read_time(values, "until"),

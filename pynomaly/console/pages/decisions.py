@@ -83,7 +83,7 @@ def post_rollback(asked: AskedBy, pipeline: str, form: SentForm) -> Response:
     effect, problem = "", ""
     try:
         text = form.read("version")
-        if not text.isdigit():
+        if not text.isdecimal():
             raise ConfigError(f"version {text[:40]!r} is no whole number")
         answer = Rollback(reason=form.read("reason"), version=int(text))
         decision = roll_back(asked, pipeline, answer.version, answer.reason)

@@ -16,7 +16,7 @@ from pynomaly.console.schemas import AlertSummary, Lane, Page
 from pynomaly.judging.alerts.alert import Alert
 from pynomaly.records.ledger import AlertFilter, AlertOrder, AlertPlace, Ledger
 
-__all__ = ["count_alerts", "list_lanes", "page_alerts"]
+__all__ = ["count_alerts", "find_newest_time", "list_lanes", "page_alerts"]
 
 
 def page_alerts(

