@@ -178,10 +178,10 @@ def test_what_was_read_last_is_there_without_a_connection(context: BrowserContex
 
 
 def test_the_first_view_is_light(page: Page) -> None:
-    sizes: list[int] = []
-    page.on(
-        "response", lambda answer: sizes.append(len(answer.body())) if "events" not in answer.url else None
-    )
-    page.goto("/alerts", wait_until="load")
-    assert len(sizes) > 5  # the page, its colours, style and scripts
-    assert 50_000 < sum(sizes) < 200_000
+    answers: list[Any] = []
+    page.on("response", lambda answer: answers.append(answer) if "events" not in answer.url else None)
+    with page.expect_response("**/static/console.js"), page.expect_response("**/static/htmx.min.js"):
+        page.goto("/alerts", wait_until="load")
+    sizes = {answer.url.rpartition("/")[2]: len(answer.body()) for answer in answers}
+    assert {"alerts", "palette.css", "console.css", "console.js", "htmx.min.js"} <= set(sizes)
+    assert sum(sizes.values()) < 200_000

@@ -41,9 +41,7 @@ class AlertWish:
 
     def __init__(
         self,
-        pipeline: Annotated[
-            list[str], Query(default_factory=list, description="names; all that you may see without")
-        ],
+        pipeline: Names,
         state: Annotated[list[AlertState], Query(default_factory=list)],
         severity: Annotated[list[Severity], Query(default_factory=list)],
         entity: Words = "",
