@@ -18,9 +18,10 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from pynomaly.errors import LeaseHeldError
-from pynomaly.records.ledger import Ledger, process_identity
+from pynomaly.records import process_identity
+from pynomaly.records.ledger import Ledger
 from pynomaly.records.ledger.database import read_utc_now
-from pynomaly.records.ledger.process_identity import describe_own_process, has_ended
+from pynomaly.records.process_identity import describe_own_process, has_ended
 from pynomaly.steps.patient_lease import repeat_when_free
 from tests.processes import make_fork_context, make_process
 from tests.records.holders import hold_until_killed, take_once
@@ -94,7 +95,7 @@ def test_a_process_that_stands_still_keeps_its_lease_until_its_time_is_over(addr
 
 
 def test_a_killed_process_whose_parent_has_not_asked_for_it_has_ended() -> None:
-    command = "from pynomaly.records.ledger.process_identity import *; print(describe_own_process()); input()"
+    command = "from pynomaly.records.process_identity import *; print(describe_own_process()); input()"
     child = subprocess.Popen([sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdin is not None
     assert child.stdout is not None

@@ -4,7 +4,7 @@ Taken by steps that must not run twice at once: one training, one scoring, one p
 time. The lease is in our own database, so who may work does not depend on an orchestrator's view of a run. It
 is taken by compare-and-swap in one ``UPDATE ... WHERE``; a random token tells holders of one name apart.
 A lease ends when its time is over, unless its holder renews it; before that it is taken over only from a
-process of which :mod:`~pynomaly.records.ledger.process_identity` knows that it has ended.
+process of which :mod:`~pynomaly.records.process_identity` knows that it has ended.
 
 The clock is the holder's own. Clocks of machines that share a ledger must differ by much less than a lease
 lasts.
@@ -23,8 +23,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pynomaly.errors import LeaseHeldError, RecordError
 from pynomaly.records.ledger.database import Database
-from pynomaly.records.ledger.process_identity import describe_own_process, has_ended
 from pynomaly.records.ledger.tables import leases
+from pynomaly.records.process_identity import describe_own_process, has_ended
 
 __all__ = ["Lease", "LeaseHolder"]
 

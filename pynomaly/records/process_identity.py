@@ -8,7 +8,7 @@ process counts as alive, so that a lease of it ends by its time alone:
 - under a system other than Linux and macOS, or where ``/proc`` shows another container's processes;
 - where the process id exists and its start cannot be read (on macOS it never is).
 
-Called by the leases beside it. Imports no other part of the package.
+Called by the leases of the ledger. Imports no other part of the package.
 """
 
 from __future__ import annotations
