@@ -4,8 +4,8 @@
 
 Writes that many alerts into a ledger by the functions that grouping uses, serves the console as
 ``pynomaly console`` does, and asks its pages one after the other. Then 50 readers ask pages while 10 writers
-answer alerts, each alert once, and a process goes on writing alerts, as scoring does. Each answer that was
-accepted must be on record.
+answer alerts, each alert once, and a process goes on writing alerts, as scoring does. Each of the sixty is a
+person with a token of their own. Each answer that was accepted must be on record.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,26 +121,34 @@ def measure_pages(address: str, times: int) -> dict[str, float]:
     return medians
 
 
+def make_people(ledger_address: str, count: int) -> list[dict[str, str]]:
+    """Return the headers by which each of some people is known."""
+    expires = datetime.now(UTC) + timedelta(days=1)
+    with Ledger.open(ledger_address) as ledger:
+        make = partial(ledger.access.create_token, role="analyst", pipelines=("*",), expires=expires)
+        secrets = [make(f"benchmark {number}", f"person {number}")[1] for number in range(count)]
+    return [{"authorization": f"Bearer {secret}"} for secret in secrets]
+
+
 async def load(
-    address: str, seconds: float, readers: int, writers: int
+    address: str, seconds: float, readers: list[dict[str, str]], writers: list[dict[str, str]]
 ) -> tuple[list[float], list[float], set[str]]:
     """Return the times of reads and of answers in seconds, and the alerts whose answer was accepted."""
     reads: list[float] = []
     writes: list[float] = []
     accepted: set[str] = set()
     until = time.monotonic() + seconds
-    limits = httpx.Limits(max_connections=readers + writers)
-    options: dict[str, Any] = {"base_url": address, "timeout": 60, "limits": limits}
-    # Writers are programs: they have no cookie of a page.
-    async with httpx.AsyncClient(**options) as client, httpx.AsyncClient(**options) as writer:
-        page = (await client.get("/api/v1/alerts", params={"limit": 500, "order": "newest"})).json()
+    limits = httpx.Limits(max_connections=len(readers) + len(writers))
+    async with httpx.AsyncClient(base_url=address, timeout=60, limits=limits) as client:
+        wish = {"limit": 500, "order": "newest"}
+        page = (await client.get("/api/v1/alerts", params=wish, headers=readers[0])).json()
         waiting = list(page["items"])
 
-        async def read() -> None:
+        async def read(person: dict[str, str]) -> None:
             while time.monotonic() < until:
                 start = time.perf_counter()
                 try:
-                    answer = await client.get(random.choice(PAGES))
+                    answer = await client.get(random.choice(PAGES), headers=person)
                 except (httpx.ReadError, httpx.RemoteProtocolError):
                     continue
                 if answer.status_code == 429:
@@ -148,24 +158,24 @@ async def load(
                 reads.append(time.perf_counter() - start)
                 await asyncio.sleep(random.uniform(1, 3))  # a person reads
 
-        async def write() -> None:
+        async def write(person: dict[str, str]) -> None:
             while time.monotonic() < until and waiting:
                 item = waiting.pop()
                 place = f"/api/v1/pipelines/{item['pipeline']}/alerts/{item['alert']}/resolve"
                 start = time.perf_counter()
-                answer = await send_answer(writer, place)
+                answer = await send_answer(client, place, person)
                 if answer.status_code == 200:
                     writes.append(time.perf_counter() - start)
                     accepted.add(item["alert"])
                 await asyncio.sleep(random.uniform(1, 3))
 
-        await asyncio.gather(*(read() for _ in range(readers)), *(write() for _ in range(writers)))
+        await asyncio.gather(*map(read, readers), *map(write, writers))
     return reads, writes, accepted
 
 
-async def send_answer(client: httpx.AsyncClient, place: str) -> httpx.Response:
+async def send_answer(client: httpx.AsyncClient, place: str, person: dict[str, str]) -> httpx.Response:
     """Send an answer, and again where the server closed the connection meanwhile: it is recorded once."""
-    key = {"idempotency-key": place}
+    key = {"idempotency-key": place, **person}
     while True:
         with contextlib.suppress(httpx.ReadError, httpx.RemoteProtocolError):
             return await client.post(place, json={"ending": "confirmed"}, headers=key)
@@ -204,9 +214,10 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         filled = time.perf_counter() - start
         with serve(configs) as address:
             pages = measure_pages(address, 5)
+            people = make_people(ledger_address, 60)
             scorer = go_on_scoring(ledger_address, wish.pipelines, wish.alerts)
             try:
-                reads, writes, accepted = asyncio.run(load(address, wish.seconds, 50, 10))
+                reads, writes, accepted = asyncio.run(load(address, wish.seconds, people[:50], people[50:]))
             finally:
                 scorer.terminate()
                 scorer.wait()
