@@ -14,16 +14,15 @@ from pynomaly.data.incidents import Incident
 from pynomaly.data.intake import (
     CANDIDATES,
     ROLES,
-    Reading,
     describe_reading,
     make_slug,
     read_table,
     render_draft,
-    try_reading,
 )
 from pynomaly.data.migration import ConvertedExport, convert_export
 from pynomaly.errors import ColumnError, ConfigError, list_allowed
 from pynomaly.records.store import write_atomically
+from pynomaly.steps.pipeline_draft import draft_pipeline, read_draft
 
 __all__ = [
     "explain_column",
@@ -65,37 +64,17 @@ def write_draft(
     DataError
         If the table cannot be read, or no column is left for a model; nothing is written then.
     """
-    reading = try_reading(read_table(data, hints))
-    _refuse_featureless(reading)
-    text = render_draft(reading, name, Path.cwd() / "configs")
-    settings = _read_settings(text)
-    file = Path.cwd() / "configs" / f"{settings['name']}.yaml"
-    parse_pipeline(settings, origin=file)
+    folder = Path.cwd() / "configs"
+    draft = draft_pipeline(data, hints, name, folder)
+    file = folder / f"{draft.name}.yaml"
     _refuse_existing_files([file], force)
-    write_atomically(file, text.encode())
-    relative_path = file.relative_to(Path.cwd())
+    write_atomically(file, draft.text.encode())
     return {
-        "config": str(relative_path),
-        "pipeline": settings["name"],
-        **describe_reading(reading),
-        "settings": settings,
+        "config": str(file.relative_to(Path.cwd())),
+        "pipeline": draft.name,
+        **describe_reading(draft.reading),
+        "settings": draft.settings,
     }
-
-
-def _read_settings(draft: str) -> dict[str, Any]:
-    content = parse_plain_yaml(draft)
-    assert isinstance(content, dict), "a draft is a mapping"
-    return dict(content)
-
-
-def _refuse_featureless(reading: Reading) -> None:
-    """Raise if no column is left that a model could read, with the reason of each."""
-    if any(column.is_feature for column in reading.columns):
-        return
-    reasons = "; ".join(f"{column.name!r}: {column.role}, {column.why}" for column in reading.columns[:6])
-    raise ColumnError(
-        f"{reading.file} has no column that a model could read ({reasons}); data.columns names features"
-    )
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
@@ -216,7 +195,7 @@ def write_example(*, force: bool) -> dict[str, Any]:
     file = Path.cwd() / "configs" / "quickstart.yaml"
     _refuse_existing_files([file], force)
     write_examples(file.parent, ("quickstart",), force=force)
-    settings = parse_plain_yaml(file.read_text(encoding="utf-8"))
+    settings = read_draft(file.read_text(encoding="utf-8"))
     return {"config": str(file.relative_to(Path.cwd())), "pipeline": settings["name"], "settings": settings}
 
 
@@ -309,7 +288,7 @@ def _build_settings(
 
 def _draft_settings(table: Path, name: str, time: str | None, folder: Path | None) -> dict[str, Any]:
     reading = read_table(table, {"time": time} if time else None)
-    return _read_settings(render_draft(reading, name, folder))
+    return read_draft(render_draft(reading, name, folder))
 
 
 def _merge_settings(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

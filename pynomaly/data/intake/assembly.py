@@ -42,6 +42,8 @@ class Assembly:
         self.label: Truth | None = None
         self.entity: str | None = None
         self.counters: list[str] = []
+        lists = ("columns", "categorical", "ignore", "counters")
+        self.assigned = {name for key in lists for name in known.get(key) or ()}
 
     def assemble(self, choices: list[Choice], settings: dict[str, Any]) -> Reading:
         """Return the reading."""
@@ -54,6 +56,9 @@ class Assembly:
             if name not in self.columns:
                 if name in self.known.get("ignore", ()):
                     self._add(name, "text", "left out, as asked", otherwise="data.ignore")
+                    continue
+                if name in self.known.get("categorical", ()):
+                    self._add(name, "category", "a category, as asked", otherwise="data.categorical")
                     continue
                 role = decide_role(self.profiles[name], self.sample.lines, self.moments is not None)
                 self._add(name, *role)
@@ -95,7 +100,9 @@ class Assembly:
 
     def _apply_known(self, data: dict[str, Any]) -> None:
         """Let the settings that are given count; what is left out beside them stays left out."""
-        ignored = [*data.get("ignore", ()), *self.known.get("ignore", ())]
+        wanted = {*self.known.get("columns", ()), *self.known.get("categorical", ())}
+        ignored = [name for name in data.get("ignore", ()) if name not in wanted]
+        ignored += self.known.get("ignore", ())
         data.update({key: value for key, value in self.known.items() if key != "source"})
         pivoted = set((self.known.get("long") or {}).values())
         data["ignore"] = [name for name in dict.fromkeys(ignored) if name not in pivoted]
@@ -157,7 +164,7 @@ class Assembly:
     def _read_truths(self, data: dict[str, Any]) -> None:
         label, truths = find_truths(
             self.profiles,
-            set(self.columns),
+            set(self.columns) | self.assigned - {self.known.get("label")},
             self.known.get("label"),
             self.sample.settings.get("header", True) or "names" in self.sample.settings,
         )
@@ -188,7 +195,8 @@ class Assembly:
                 self._add(self.entity, "entity", "as asked")
             return
         pivoted = set((self.known.get("long") or {}).values())
-        name, why, others = find_entity(self.profiles, self.moments.times, set(self.columns) | pivoted)
+        taken = set(self.columns) | pivoted | self.assigned
+        name, why, others = find_entity(self.profiles, self.moments.times, taken)
         if self.known.get("id"):
             name, why = str(self.known["id"]), "as asked"
         if name is None:
