@@ -21,9 +21,9 @@ from pynomaly.records.ledger.alerts.alert_states import (
 )
 from pynomaly.records.ledger.alerts.answers import AlertEvent, Answers, Audit, Label
 from pynomaly.records.ledger.chain import Verification
-from pynomaly.records.ledger.leases import Lease
+from pynomaly.records.ledger.leases import Lease, LeaseHolder
 from pynomaly.records.ledger.ledger import Ledger
-from pynomaly.records.ledger.outbox import Heartbeat, LeaseHolder, Outbox, QueuedNotice
+from pynomaly.records.ledger.outbox import Heartbeat, Outbox, QueuedNotice
 from pynomaly.records.ledger.outcomes import DECISION_KINDS, DECISION_OUTCOMES
 from pynomaly.records.ledger.reads.across import Across, DecisionFilter
 from pynomaly.records.ledger.rows import (

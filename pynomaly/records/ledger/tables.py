@@ -121,6 +121,7 @@ leases = Table(
     Column("owner", String(200), nullable=False),
     Column("token", String(32), nullable=False),
     Column("expires", Moment, nullable=False),
+    Column("process", String(100), nullable=False, server_default=""),
 )
 
 messages = Table(
