@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import func, insert, select, text
 
 from pynomaly.errors import RecordError
+from pynomaly.records.ledger.access.signature import sign_content
 from pynomaly.records.ledger.chain import GENESIS, Verification, link_decision, verify_chain
 from pynomaly.records.ledger.database import Database, read_utc_now
 from pynomaly.records.ledger.decision_evidence import LeaseEvidence
@@ -105,6 +106,7 @@ class Ledger(LedgerSections):
         """
         if not decision.key:
             raise RecordError(f"the decision {decision.kind!r} about {decision.subject!r} has no key")
+        decision = replace(decision, evidence=sign_content(decision.evidence, decision.actor))
         with self._database.begin_write() as connection:
             if lease is not None:
                 lease.fence(connection)
