@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -146,10 +147,12 @@ def console(
         for name, variable in (("Prefect", "PYNOMALY_PREFECT_PAGES"), ("MLflow", "PYNOMALY_MLFLOW_PAGES"))
         if (address := os.environ.get(variable, "")).startswith(("http://", "https://"))
     }
-    pipelines = Pipelines(config or [Path("configs")])
+    pipelines, home = Pipelines(config or [Path("configs")]), find_home(Path.cwd())
     app = create_console(
         pipelines,
-        read_secret(find_home(Path.cwd())),
+        read_secret(home),
+        home=home,
+        train=(sys.executable, "-m", "flows.cli", "train"),
         local=not team,
         https=https,
         links=links,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -14,20 +14,23 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from pynomaly.console.access.middleware import AccessMiddleware
+from pynomaly.console.access.middleware import MAX_FILE, AccessMiddleware
 from pynomaly.console.access.provider import Provider
 from pynomaly.console.access.recognise import Doorkeeper
 from pynomaly.console.access.sessions import Sessions
 from pynomaly.console.access.sign_in import SignInDesk
 from pynomaly.console.access.sign_in_settings import SignInSettings
-from pynomaly.console.api import access, alerts, decisions
+from pynomaly.console.api import access, alerts, decisions, own_data
 from pynomaly.console.changes import ChangeFeed
 from pynomaly.console.context import ConsoleParts, RoleError
 from pynomaly.console.document import describe_api
+from pynomaly.console.own_data.inbox import Inbox
+from pynomaly.console.own_data.trainings import Trainings
 from pynomaly.console.pages import access as access_page
 from pynomaly.console.pages import alerts as alerts_page
 from pynomaly.console.pages import decisions as decisions_page
 from pynomaly.console.pages import fleet as fleet_page
+from pynomaly.console.pages import own_data as own_data_page
 from pynomaly.console.pages.errors import show_problem
 from pynomaly.console.pipelines import Pipelines
 from pynomaly.console.problems import build_problem, describe_error, describe_fields
@@ -36,8 +39,8 @@ from pynomaly.records.ledger import Access
 
 __all__ = ["create_console", "run_console"]
 
-API_MODULES = (access, alerts, decisions)
-PAGE_MODULES = (fleet_page, alerts_page, decisions_page, access_page)
+API_MODULES = (access, alerts, decisions, own_data)
+PAGE_MODULES = (fleet_page, alerts_page, decisions_page, access_page, own_data_page)
 STATIC = Path(__file__).parent / "static"
 _log = logging.getLogger(__name__)
 
@@ -46,6 +49,8 @@ def create_console(
     pipelines: Pipelines,
     secret: str,
     *,
+    home: Path,
+    train: Sequence[str],
     local: bool = True,
     https: bool = False,
     links: Mapping[str, str] | None = None,
@@ -59,6 +64,10 @@ def create_console(
         Closed when the application stops.
     secret : str
         Signs what browsers keep.
+    home : Path
+        Where dropped files lie, and what first trainings print.
+    train : sequence of str
+        The command that trains a pipeline when the path of its YAML is put behind it.
     local : bool
         Whether whoever asks is the person at this machine.
     https : bool
@@ -93,7 +102,13 @@ def create_console(
         redoc_url=None,
     )
     app.state.console = ConsoleParts(
-        pipelines, doorkeeper, ChangeFeed(pipelines), links=dict(links or {}), https=https
+        pipelines,
+        doorkeeper,
+        ChangeFeed(pipelines),
+        Inbox(home / "console" / "files", MAX_FILE),
+        Trainings(home / "console" / "trainings", train),
+        links=dict(links or {}),
+        https=https,
     )
     for module in API_MODULES:
         app.include_router(module.router, prefix="/api/v1")

@@ -15,6 +15,8 @@ from pynomaly.console.access.recognise import Doorkeeper, security_log
 from pynomaly.console.brief_cache import BriefCache
 from pynomaly.console.bundles import BundleCache
 from pynomaly.console.changes import ChangeFeed
+from pynomaly.console.own_data.inbox import Inbox
+from pynomaly.console.own_data.trainings import Trainings
 from pynomaly.console.pipelines import Pipelines
 from pynomaly.errors import PynomalyError, UnknownNameError
 from pynomaly.records.ledger.database import read_utc_now
@@ -35,6 +37,8 @@ class ConsoleParts:
     pipelines: Pipelines
     doorkeeper: Doorkeeper
     changes: ChangeFeed
+    inbox: Inbox
+    trainings: Trainings
     bundles: BundleCache = field(default_factory=BundleCache)
     cache: BriefCache = field(default_factory=BriefCache)
     links: dict[str, str] = field(default_factory=dict)
@@ -96,6 +100,12 @@ class Asked:
             if name not in by_name:
                 raise UnknownNameError(f"no pipeline {name!r}")
         return tuple(by_name[name] for name in dict.fromkeys(names))
+
+    def require_admin(self) -> None:
+        """Raise RoleError unless the actor is an admin of all pipelines, also of those to come."""
+        if not self.actor.may_everywhere("admin"):
+            security_log.warning("role refused: %s is no admin of all pipelines", self.actor.name)
+            raise RoleError(f"{self.actor.name} is no admin of all pipelines")
 
     def find(self, name: str, role: Role = "viewer") -> Pipeline:
         """Return a pipeline by its name.

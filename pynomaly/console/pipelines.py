@@ -67,6 +67,31 @@ class Pipelines:
                 self._lock.release()
         return self._pipelines
 
+    @property
+    def folder(self) -> Path:
+        """Where settings of new pipelines are written: the first folder that the console shows.
+
+        Raises
+        ------
+        ConfigError
+            If it shows single files.
+        """
+        for place in self._places:
+            if place.is_dir():
+                return place.resolve()
+        raise ConfigError(
+            "the console shows single files; start it over a folder: `pynomaly console configs`"
+        )
+
+    def read_again(self) -> None:
+        """Read what is new at once."""
+        with self._lock:
+            self._read()
+
+    def find_file(self, pipeline: str) -> Path:
+        """Return the file of a pipeline's settings."""
+        return next(file for file, item in self._by_file.items() if item.name == pipeline)
+
     def find_pipeline(self, name: str) -> Pipeline:
         """Return a pipeline by its name.
 

@@ -16,7 +16,8 @@ from pynomaly.records.ledger import Decision
 __all__ = ["AlertState", "Gravity", "Severity", "Shown"]
 __all__ += ["AlertDetail", "AlertSeries", "AlertSummary", "Answered", "BulkResult", "Lane"]
 __all__ += ["DecisionDetail", "DecisionSummary", "FieldProblem", "FleetPipeline", "Page", "PendingPromotion"]
-__all__ += ["PipelineFacts", "Problem", "VersionLine", "WindowLine"]
+__all__ += ["FileReading", "FileShown", "PipelineFacts", "PipelineMade", "Problem", "TrainingShown"]
+__all__ += ["VersionLine", "WindowLine"]
 
 Gravity = Literal["critical", "warning", "waiting", "new", "healthy"]
 Severity = Literal["critical", "high", "medium", "low"]
@@ -277,6 +278,42 @@ class BulkResult(Shown):
 
     answered: tuple[Answered, ...]
     failed: dict[str, str] = Field(description="PIPELINE/ALERT: why")
+
+
+class FileShown(Shown):
+    """A dropped file; it is kept for a week."""
+
+    file: str = Field(description="its id")
+    name: str
+    size: int = Field(description="bytes")
+    dropped: datetime
+
+
+class FileReading(Shown):
+    """How a dropped file is read; `reading` and `yaml` are null where it cannot be."""
+
+    file: FileShown
+    problem: str
+    reading: dict[str, Any] | None = Field(description="each choice and column with its reason")
+    yaml: str | None
+
+
+class PipelineMade(Shown):
+    """A pipeline that was made of a file."""
+
+    pipeline: str
+    config: str = Field(description="name of the file of its settings")
+    training: bool = Field(description="whether its first training was started")
+
+
+class TrainingShown(Shown):
+    """A training that was started from the console."""
+
+    state: Literal["running", "done", "failed", "unknown"]
+    started: datetime
+    by: str
+    code: int | None = Field(description="exit code of the command")
+    words: str = Field(description="the end of what it printed")
 
 
 def _summarize_alert(alert: Alert) -> dict[str, Any]:

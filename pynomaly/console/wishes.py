@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pynomaly.judging.alerts.alert import Ending
 
 __all__ = ["Acknowledge", "AlertName", "Assign", "BulkAnswer", "Comment", "Mute", "Reasoned", "Resolve"]
-__all__ += ["Rollback", "Taken"]
+__all__ += ["Corrected", "NewPipeline", "Rollback", "Taken"]
 
 Note = Annotated[str, Field(max_length=4000, description="why; kept with the answer")]
 
@@ -103,3 +103,25 @@ class Rollback(Reasoned):
     model_config = _with_example({"reason": "alerts on every start of the night shift", "version": 3})
 
     version: int = Field(ge=1, description="the champion to be taken back; refused where it is another now")
+
+
+class Corrected(Taken):
+    """What a person says of a dropped file."""
+
+    model_config = _with_example({"name": "halls", "roles": {"note": "out"}, "settings": {"decimal": ","}})
+
+    name: str = Field(default="", max_length=63, description="of the pipeline; empty: made from the file's")
+    roles: dict[str, str] = Field(
+        default_factory=dict, max_length=2000, description="of columns that are read wrongly"
+    )
+    settings: dict[str, str] = Field(
+        default_factory=dict, max_length=20, description="under `data`, as they would stand in the YAML"
+    )
+
+
+class NewPipeline(Corrected):
+    """A pipeline to be made of a dropped file."""
+
+    model_config = _with_example({"name": "halls", "roles": {}, "settings": {}, "train": True})
+
+    train: bool = Field(default=True, description="start the first training at once")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,8 @@ from tests.servers import answering
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SECRET = "s" * 40
+TRAIN = (sys.executable, "-c", "import sys; print('trains', sys.argv[1])")
+"""A command that takes the place of a training, and says of what."""
 RARITIES = ("one a year", "one a month", "one a week", "one a day")
 
 
@@ -103,7 +106,9 @@ def make_client(configs: Path) -> Iterator[MakeClient]:
     with ExitStack() as stack:
 
         def make(role: str = "", pipelines: tuple[str, ...] = ("*",), *, local: bool = False) -> httpx.Client:
-            app = create_console(Pipelines([configs], 0.0), SECRET, local=local)
+            app = create_console(
+                Pipelines([configs], 0.0), SECRET, home=configs.parent, train=TRAIN, local=local
+            )
             headers: dict[str, str] = {}
             if role:
                 access = app.state.console.doorkeeper.read_access()

@@ -22,7 +22,7 @@ from pynomaly.console.access.provider import Provider
 from pynomaly.console.access.sign_in_settings import SignInSettings
 from pynomaly.console.app import create_console
 from pynomaly.console.pipelines import Pipelines
-from tests.console.conftest import SECRET
+from tests.console.conftest import SECRET, TRAIN
 from tests.servers import answering
 
 FILES = Path(__file__).parent / "provider"
@@ -159,7 +159,9 @@ def running_site(
             "secret_env": "" if public else "PYNOMALY_OIDC_SECRET",
         }
         settings = SignInSettings.model_validate({"provider": provider, "grants": GRANTS})
-        app = create_console(Pipelines([configs], 0.0), SECRET, local=False, sign_in=settings)
+        app = create_console(
+            Pipelines([configs], 0.0), SECRET, home=configs.parent, train=TRAIN, local=False, sign_in=settings
+        )
         with answering(app, listener=listener) as client:
             yield SignInSite(app, client, issuer, process)
 

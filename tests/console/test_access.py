@@ -17,7 +17,7 @@ from pynomaly.console.access.sessions import Sessions, read_secret
 from pynomaly.console.app import API_MODULES, PAGE_MODULES, create_console
 from pynomaly.console.pipelines import Pipelines
 from pynomaly.errors import ConfigError
-from tests.console.conftest import SECRET, MakeClient, first_alert, place_of
+from tests.console.conftest import SECRET, TRAIN, MakeClient, first_alert, place_of
 from tests.servers import answering
 
 ALERT = "/pipelines/pumps/alerts/{alert}"
@@ -57,6 +57,19 @@ NEEDS: dict[str, str] = {
     "GET /pipelines/{pipeline}/decisions/{seq}": "viewer",
     "POST /pipelines/{pipeline}/promotions/{version}": "form",
     "POST /pipelines/{pipeline}/rollback": "form",
+    "GET /api/v1/files": "admin",
+    "POST /api/v1/files": "admin",
+    "POST /api/v1/files/{file}/reading": "admin",
+    "POST /api/v1/files/{file}/pipeline": "admin",
+    "GET /api/v1/pipelines/{pipeline}/training": "viewer",
+    "POST /api/v1/pipelines/{pipeline}/training": "admin",
+    "GET /own-data": "admin",
+    "POST /own-data": "form",
+    "GET /own-data/{file}": "admin",
+    "GET /own-data/{file}/pipeline.yaml": "admin",
+    "POST /own-data/{file}/pipeline": "form",
+    "GET /pipelines/{pipeline}/training": "viewer",
+    "POST /pipelines/{pipeline}/training": "form",
     "GET /palette.css": "open",
     "GET /worker.js": "open",
     "GET /login": "open",
@@ -79,11 +92,13 @@ BODIES: dict[str, Any] = {
     "approve": {"reason": "because"},
     "reject": {"reason": "because"},
     "rollback": {"reason": "because", "version": 2},
+    "reading": {},
+    "pipeline": {},
 }
 
 
 def list_routes(configs: Path) -> set[str]:
-    app = create_console(Pipelines([configs]), SECRET)
+    app = create_console(Pipelines([configs]), SECRET, home=configs.parent, train=TRAIN)
     own = [("", route) for route in app.routes]
     own += [("/api/v1", route) for module in API_MODULES for route in module.router.routes]
     own += [("", route) for module in PAGE_MODULES for route in module.router.routes]
@@ -106,8 +121,11 @@ def test_each_route_asks_its_role(make_client: MakeClient, role: str) -> None:
     for route, needed in NEEDS.items():
         method, path = route.split(" ")
         place = (
-            path.format(pipeline="pumps", alert=alert, version=2, seq=1, token="zz") if "{" in path else path
+            path.format(pipeline="pumps", alert=alert, version=2, seq=1, token="zz", file="zz")
+            if "{" in path
+            else path
         )
+        place += "?name=a.csv" if route == "POST /api/v1/files" else ""
         if path == "/api/v1/events" and role != "nobody":
             with client.stream(method, place) as answer:
                 assert answer.status_code == 200
@@ -318,7 +336,7 @@ def test_every_answer_is_safe_to_show(local: httpx.Client) -> None:
 
 
 def test_tls_is_insisted_on_where_browsers_come_by_it(configs: Path) -> None:
-    app = create_console(Pipelines([configs]), SECRET, https=True)
+    app = create_console(Pipelines([configs]), SECRET, home=configs.parent, train=TRAIN, https=True)
     with answering(app) as client:
         headers = client.get("/").headers
     assert "max-age=31536000" in headers["strict-transport-security"]

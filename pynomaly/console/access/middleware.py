@@ -19,10 +19,13 @@ from pynomaly.console.access.recognise import (
 )
 from pynomaly.console.problems import build_problem
 
-__all__ = ["MAX_BODY", "AccessMiddleware", "set_session"]
+__all__ = ["MAX_BODY", "MAX_FILE", "AccessMiddleware", "set_session"]
 
 MAX_BODY = 1_000_000
 """Bytes of a request's body."""
+MAX_FILE = 256 << 20
+"""Bytes of a file that is dropped."""
+_FILE_PATHS = ("/own-data", "/api/v1/files")
 
 _OPEN_PATHS = ("/healthz", "/static/", "/login", "/palette.css", "/worker.js", "/api/v1/openapi.json")
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -69,14 +72,14 @@ class AccessMiddleware:
         fresh_browser = "" if browser else secrets.token_urlsafe(16)
         scope.setdefault("state", {})["browser"] = browser or fresh_browser
 
-        is_over, is_answered = False, False
+        most, is_over, is_answered = _find_limit(request), False, False
 
         async def send_safely(message: Message) -> None:
             nonlocal is_answered
             if is_over:  # whatever the application made of a body that was cut off is not sent
                 if not is_answered:
                     is_answered = True
-                    await _too_large()(scope, receive, send_with_headers)
+                    await _too_large(most)(scope, receive, send_with_headers)
                 return
             await send_with_headers(message)
 
@@ -97,7 +100,7 @@ class AccessMiddleware:
             nonlocal size, is_over
             message = await receive()
             size += len(message.get("body", b""))
-            if size > MAX_BODY:
+            if size > most:
                 is_over = True
                 raise _BodyTooLargeError
             return message
@@ -105,14 +108,14 @@ class AccessMiddleware:
         try:
             await self._app(scope, receive_bounded, send_safely)
         except _BodyTooLargeError:
-            await _too_large()(scope, receive, send_safely)
+            await _too_large(most)(scope, receive, send_safely)
 
     async def _refuse(self, request: Request, scope: Scope) -> Response | None:
         """Return the answer to a request that goes no further, or None."""
         path, state = request.url.path, scope["state"]
-        declared = request.headers.get("content-length", "0")
-        if not declared.isdigit() or int(declared) > MAX_BODY:
-            return _too_large()
+        declared, most = request.headers.get("content-length", "0"), _find_limit(request)
+        if not declared.isdigit() or int(declared) > most:
+            return _too_large(most)
         is_open = path.startswith(_OPEN_PATHS)
         address = request.client.host if request.client else "unknown"
         state["address"] = address
@@ -144,9 +147,9 @@ class AccessMiddleware:
         elif origin and urlsplit(origin).netloc != headers.get("host"):
             reason = f"sent from {origin[:100]}, another site"
         elif request.url.path.startswith("/api/") and not headers.get("content-type", "").startswith(
-            "application/json"
+            kind := "application/octet-stream" if request.url.path in _FILE_PATHS else "application/json"
         ):
-            return build_problem(415, "the API takes application/json")
+            return build_problem(415, f"it takes {kind}")
         elif (
             request.url.path.startswith("/api/")
             and BROWSER_COOKIE in request.cookies
@@ -175,8 +178,14 @@ class AccessMiddleware:
         return "; Secure" if self._https else ""
 
 
-def _too_large() -> Response:
-    return build_problem(413, f"the body has more than {MAX_BODY} bytes")
+def _find_limit(request: Request) -> int:
+    """Return how many bytes a request may have; a form around a file has some of its own."""
+    is_file = request.method == "POST" and request.url.path in _FILE_PATHS
+    return MAX_FILE + MAX_BODY if is_file else MAX_BODY
+
+
+def _too_large(most: int) -> Response:
+    return build_problem(413, f"the body has more than {most} bytes")
 
 
 def _ask_who(request: Request) -> Response:

@@ -12,10 +12,8 @@ from pathlib import Path
 
 from pynomaly.errors import ConfigError, UnknownNameError
 
-__all__ = ["MAX_FILE_BYTES", "DroppedFile", "Inbox"]
+__all__ = ["DroppedFile", "Inbox"]
 
-MAX_FILE_BYTES = 256 << 20
-"""Bytes of one file."""
 _KEEP = timedelta(days=7)
 _ID = re.compile(r"[0-9a-f]{16}")
 _UNSAFE = re.compile(r"[^\w.() -]+")
@@ -62,7 +60,7 @@ class Inbox:
         Bytes of one file at most.
     """
 
-    def __init__(self, folder: Path, max_bytes: int = MAX_FILE_BYTES) -> None:
+    def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder, self.max_bytes = folder, max_bytes
 
     async def add_file(self, name: str, parts: AsyncIterator[bytes]) -> DroppedFile:
@@ -84,8 +82,8 @@ class Inbox:
                     size += len(part)
                     if size > self.max_bytes:
                         raise ConfigError(
-                            f"{safe_name} has more than {self.max_bytes >> 20} MB; put it beside the settings "
-                            "and run `pynomaly init` there"
+                            f"{safe_name} has more than {self.max_bytes >> 20} MB; put it beside the "
+                            "settings and run `pynomaly init` there"
                         )
                     file.write(part)
             if not size:

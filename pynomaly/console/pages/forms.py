@@ -13,7 +13,7 @@ from pynomaly.console.access.recognise import security_log
 from pynomaly.console.context import RoleError
 from pynomaly.errors import ConfigError
 
-__all__ = ["Form", "SentForm", "describe_invalid"]
+__all__ = ["Form", "SentForm", "check_proof", "describe_invalid"]
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,22 @@ class Form:
 
 
 async def _read_form(request: Request) -> Form:
-    state = request.state
     form = await request.form(max_files=0, max_fields=2000)
     fields: dict[str, list[str]] = {}
     for name, value in form.multi_items():
         if isinstance(value, str):
             fields.setdefault(name, []).append(value.strip())
     sent = Form(fields)
-    if not request.app.state.console.doorkeeper.sessions.accepts(state.browser, sent.read("proof")):
+    check_proof(request, sent.read("proof"))
+    return sent
+
+
+def check_proof(request: Request, proof: str) -> None:
+    """Raise RoleError unless a form comes from a page of this browser's."""
+    browser = request.state.browser
+    if not request.app.state.console.doorkeeper.sessions.accepts(browser, proof):
         security_log.warning("form refused: %s has no proof", request.url.path)
         raise RoleError("the form is not from a page of this session; load the page again")
-    return sent
 
 
 SentForm = Annotated[Form, Depends(_read_form)]

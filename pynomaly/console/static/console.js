@@ -135,3 +135,22 @@ if (seen) {
   document.getElementById("offline").hidden = false;
   document.getElementById("offline-time").textContent = seen.content;
 }
+
+// A file may be dropped anywhere on its form.
+const drop = document.querySelector("[data-drop]");
+if (drop) {
+  const field = drop.querySelector("input[type=file]");
+  for (const kind of ["dragenter", "dragover"])
+    drop.addEventListener(kind, (event) => {
+      event.preventDefault();
+      drop.classList.add("over");
+    });
+  drop.addEventListener("dragleave", () => drop.classList.remove("over"));
+  drop.addEventListener("drop", (event) => {
+    event.preventDefault();
+    drop.classList.remove("over");
+    if (!event.dataTransfer.files.length) return;
+    field.files = event.dataTransfer.files;
+    drop.requestSubmit();
+  });
+}

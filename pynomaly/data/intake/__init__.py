@@ -3,7 +3,8 @@
 A reading is made once by :func:`read_table`; it drives the drafted YAML and what the screen shows. A later
 file is read the same way, by the settings that the reading decides.
 
-Called by `flows`. May import `places`, `shape`, `sources`, the modules of `data` and the wings below `data`.
+Called by `flows`, `console.own_data`, `console.api`, `console.pages` and `steps`. May import `places`,
+`shape`, `sources`, the modules of `data` and the wings below `data`.
 """
 
 from __future__ import annotations
