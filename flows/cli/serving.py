@@ -147,7 +147,8 @@ def console(
         for name, variable in (("Prefect", "PYNOMALY_PREFECT_PAGES"), ("MLflow", "PYNOMALY_MLFLOW_PAGES"))
         if (address := os.environ.get(variable, "")).startswith(("http://", "https://"))
     }
-    pipelines, home = Pipelines(config or [Path("configs")]), find_home(Path.cwd())
+    pipelines = Pipelines(config or [Path("configs")], may_be_empty=not team)
+    home = find_home(Path.cwd())
     app = create_console(
         pipelines,
         read_secret(home),

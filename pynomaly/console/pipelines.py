@@ -28,14 +28,19 @@ class Pipelines:
         A folder stands for the YAML files in it, also for those that are added later.
     look_every_s : float
         Seconds after which files are looked at again.
+    may_be_empty : bool
+        Whether a folder may hold none yet, or not exist: the first is made on the page of own data.
 
     Raises
     ------
     ConfigError
-        If none can be read. Of several, those that cannot are in :attr:`problems`, with the reason.
+        If none can be read, and one must be there. Of several, those that cannot are in :attr:`problems`,
+        with the reason.
     """
 
-    def __init__(self, files: Iterable[Path], look_every_s: float = 1.0) -> None:
+    def __init__(
+        self, files: Iterable[Path], look_every_s: float = 1.0, *, may_be_empty: bool = False
+    ) -> None:
         self._places, self._look_every, self._looked = tuple(files), look_every_s, float("-inf")
         self._lock = threading.Lock()
         self._stamps: dict[Path, tuple[int, int]] = {}
@@ -46,7 +51,7 @@ class Pipelines:
         self.problems: Mapping[str, str] = {}
         self._pipelines: tuple[Pipeline, ...] = ()
         self._read()
-        if not self._by_file:
+        if not self._by_file and (self.problems or not may_be_empty):
             places = ", ".join(map(str, self._places))
             first = next(iter(self.problems.values()), "")
             raise ConfigError(first or f"no pipeline YAML in {places}; `pynomaly init DATA` writes one")
@@ -77,7 +82,7 @@ class Pipelines:
             If it shows single files.
         """
         for place in self._places:
-            if place.is_dir():
+            if _is_folder(place):
                 return place.resolve()
         raise ConfigError(
             "the console shows single files; start it over a folder: `pynomaly console configs`"
@@ -149,7 +154,7 @@ class Pipelines:
         files = [
             file
             for place in self._places
-            for file in (sorted(place.glob("*.yaml")) if place.is_dir() else [place])
+            for file in (sorted(place.glob("*.yaml")) if _is_folder(place) else [place])
         ]
         problems: dict[str, str] = {}
         for file in files:
@@ -177,6 +182,11 @@ class Pipelines:
         if pipelines != self._pipelines:
             self._by_ledger, self._pipelines = _group_by_ledger(pipelines), pipelines
         self._looked = time.monotonic()
+
+
+def _is_folder(place: Path) -> bool:
+    """Return whether a place is a folder of settings, or will be one."""
+    return place.is_dir() or not (place.exists() or place.suffix)
 
 
 def _group_by_ledger(pipelines: Iterable[Pipeline]) -> dict[str, tuple[Pipeline, ...]]:

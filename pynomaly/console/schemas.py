@@ -313,6 +313,7 @@ class TrainingShown(Shown):
     started: datetime
     by: str
     code: int | None = Field(description="exit code of the command")
+    steps: tuple[str, ...] = Field(description="that have ended, in their order")
     words: str = Field(description="the end of what it printed")
 
 

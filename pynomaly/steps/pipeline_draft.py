@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,11 @@ class PipelineDraft:
 
 
 def draft_pipeline(
-    data: str | Path, hints: Mapping[str, Any] | None, name: str | None, folder: Path
+    data: str | Path,
+    hints: Mapping[str, Any] | None,
+    name: str | None,
+    folder: Path,
+    destination: Path | None = None,
 ) -> PipelineDraft:
     """Draft the YAML of the table at `data`; nothing is written.
 
@@ -53,6 +57,8 @@ def draft_pipeline(
         Name of the pipeline; None: made from the file name.
     folder : Path
         Where the YAML is to lie; paths in it start there.
+    destination : Path, optional
+        Where the table is to lie; None: it stays where it is.
 
     Raises
     ------
@@ -63,6 +69,8 @@ def draft_pipeline(
     """
     reading = try_reading(read_table(data, hints))
     _refuse_featureless(reading)
+    if destination is not None:
+        reading = replace(reading, file=str(destination))
     text = render_draft(reading, name, folder)
     settings = read_draft(text)
     parse_pipeline(settings, origin=folder / f"{settings['name']}.yaml")

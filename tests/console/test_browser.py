@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests.console.conftest import first_alert, place_of
 from tests.console.providers import running_site
+from tests.console.test_own_data import CSV, drop
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
@@ -33,7 +34,9 @@ PAGES = (
     "/alerts",
     "/alerts?words=nothing-like-it",
     "/decisions",
+    "/own-data",
     "/pipelines/pumps",
+    "/pipelines/pumps/training",
     "/pipelines/payments",
 )
 
@@ -82,7 +85,15 @@ def test_every_page_is_for_everybody(
 ) -> None:
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     alert, decision = place_of(first_alert(local, pipeline="pumps")), "/pipelines/pumps/decisions/1"
-    for place in (*PAGES, alert, decision, "/login"):
+    reading = f"/own-data/{drop(local)}"
+    for place in (
+        *PAGES,
+        alert,
+        decision,
+        reading,
+        f"{reading}?role.heat=entity&role.noise=entity",
+        "/login",
+    ):
         page.goto(place)
         if place == alert:
             expect(page.locator("figcaption")).not_to_contain_text("Reading")
@@ -92,7 +103,7 @@ def test_every_page_is_for_everybody(
 @pytest.mark.parametrize("width", [360, 768, 1600])
 def test_no_page_is_wider_than_its_window(page: Page, local: httpx.Client, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
-    for place in (*PAGES, place_of(first_alert(local))):
+    for place in (*PAGES, place_of(first_alert(local)), f"/own-data/{drop(local)}"):
         page.goto(place)
         over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert over <= 0, f"{place} at {width}"
@@ -159,6 +170,32 @@ def test_pages_work_without_a_script(browser: Browser, local: httpx.Client) -> N
         expect(page.locator(".lead").first).to_contain_text("looks at it")
     counts = local.get("/api/v1/alerts/counts").json()
     assert (sum(counts["resolved"].values()), sum(counts["acknowledged"].values())) == (1, 1)
+
+
+def test_a_file_is_dropped_corrected_and_trained(page: Page, local: httpx.Client, configs: Path) -> None:
+    page.goto("/own-data")
+    page.evaluate(
+        """text => {
+            const held = new DataTransfer();
+            held.items.add(new File([text], "halls.csv"));
+            document.querySelector("[data-drop]").dispatchEvent(
+                new DragEvent("drop", { dataTransfer: held, bubbles: true, cancelable: true }));
+        }""",
+        CSV.decode(),
+    )
+    expect(page.locator("h1")).to_have_text("halls.csv")
+    page.get_by_label("noise is").select_option("left out")
+    page.get_by_role("button", name="Read it again").click()
+    expect(page.locator("tr", has_text="noise")).to_contain_text("left out, as asked")
+    with page.expect_download() as downloaded:
+        page.get_by_role("link", name="Download the YAML").click()
+    assert "noise" in downloaded.value.path().read_text()
+    page.get_by_role("button", name="Save and train halls").click()
+    expect(page.locator("#training-state [role=status]")).to_contain_text("No version became champion")
+    expect(page.locator("#training-state pre")).to_contain_text("trains")
+    assert (configs / "halls.yaml").read_text() == downloaded.value.path().read_text()
+    page.goto("/")
+    expect(page.get_by_role("link", name="halls", exact=True)).to_be_visible()
 
 
 def test_a_theme_is_kept(page: Page) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pynomaly.console.own_data.corrections import Corrections
 from pynomaly.console.own_data.inbox import DroppedFile
@@ -18,6 +16,8 @@ from pynomaly.steps.pipeline_draft import PipelineDraft, draft_pipeline
 
 __all__ = ["ReadFile", "read_dropped_file", "write_pipeline"]
 
+_PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
+
 
 @dataclass(frozen=True)
 class ReadFile:
@@ -26,8 +26,6 @@ class ReadFile:
     Attributes
     ----------
     file : DroppedFile
-    hints : mapping
-        Settings under ``data`` that the corrections come to.
     draft : PipelineDraft or None
         None where the file cannot be read so.
     problem : str
@@ -35,7 +33,6 @@ class ReadFile:
     """
 
     file: DroppedFile
-    hints: Mapping[str, Any]
     draft: PipelineDraft | None
     problem: str = ""
 
@@ -57,22 +54,11 @@ def read_dropped_file(
     folder : Path or None
         Of the settings.
     """
-    hints: Mapping[str, Any] = {}
     try:
-        corrections.check()
-        hints = corrections.build_settings()
-        if corrections.roles:
-            hints = corrections.build_hints(read_table(file.path, hints))
-        draft = draft_pipeline(file.path, hints, name or None, folder or file.path.parent)
+        draft = _draft(file, corrections, name, folder or file.path.parent)
     except PynomalyError as error:
-        return ReadFile(file, hints, None, str(error).replace(str(file.path), file.name))
-    return ReadFile(file, hints, draft)
-
-
-def _find_ending(path: Path) -> str:
-    """Return what tells the kind of a file, as ``.csv`` or ``.csv.gz``."""
-    is_packed = path.suffix.lower() in (".gz", ".bz2", ".xz", ".zst", ".zip")
-    return f"{Path(path.stem).suffix if is_packed else ''}{path.suffix}"
+        return ReadFile(file, None, str(error).replace(str(file.path), file.name))
+    return ReadFile(file, draft)
 
 
 def write_pipeline(file: DroppedFile, corrections: Corrections, name: str, folder: Path) -> Path:
@@ -83,33 +69,40 @@ def write_pipeline(file: DroppedFile, corrections: Corrections, name: str, folde
     Raises
     ------
     ConfigError
-        If the file cannot be read so, or a file of that name exists.
+        If the file cannot be read so, cannot train yet, or a file of that name exists.
     """
-    pipeline = name or make_slug(file.name.split(".")[0])
-    if make_slug(pipeline) != pipeline:
-        raise ConfigError(f"name is {pipeline[:40]!r}; write it as {make_slug(pipeline)!r}")
-    data = folder.parent / "data" / f"{pipeline}{_find_ending(file.path)}"
-    config = folder / f"{pipeline}.yaml"
+    draft = _draft(file, corrections, name, folder)
+    if draft.reading.problems:
+        raise ConfigError("; ".join(draft.reading.problems))
+    config, data = folder / f"{draft.name}.yaml", _find_destination(file, draft.name, folder)
     for place in (config, data):
         if place.exists():
             raise ConfigError(f"{place.name} exists in {place.parent.name}; choose another name")
-    # Read where it will lie, so that the settings name that place; taken away again if that fails.
     try:
         data.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file.path, data)
-        hints = corrections.build_settings()
-        if corrections.roles:
-            hints = corrections.build_hints(read_table(data, hints))
-        draft = draft_pipeline(data, hints, pipeline, folder)
-        if draft.reading.problems:
-            raise ConfigError("; ".join(draft.reading.problems))
         write_atomically(config, draft.text.encode())
     except OSError as error:
         data.unlink(missing_ok=True)
-        raise ConfigError(
-            f"{os.strerror(error.errno or 0)}: {folder.parent.name} cannot be written"
-        ) from error
-    except BaseException:
-        data.unlink(missing_ok=True)
-        raise
+        reason = os.strerror(error.errno) if error.errno else type(error).__name__
+        raise ConfigError(f"{folder.parent.name} cannot be written: {reason}") from error
     return config
+
+
+def _draft(file: DroppedFile, corrections: Corrections, name: str, folder: Path) -> PipelineDraft:
+    """Return the draft of a file, with the place where its data will lie."""
+    corrections.check()
+    hints = corrections.build_settings()
+    if corrections.roles:
+        hints = corrections.build_hints(read_table(file.path, hints))
+    pipeline = name or make_slug(file.name.split(".")[0])
+    if make_slug(pipeline) != pipeline:
+        raise ConfigError(f"name is {pipeline[:40]!r}; write it as {make_slug(pipeline)!r}")
+    return draft_pipeline(file.path, hints, pipeline, folder, _find_destination(file, pipeline, folder))
+
+
+def _find_destination(file: DroppedFile, pipeline: str, folder: Path) -> Path:
+    """Return where the data of a pipeline lie, with the ending by which a kind of file is known."""
+    is_packed = file.path.suffix.lower() in _PACKED
+    ending = f"{Path(file.path.stem).suffix if is_packed else ''}{file.path.suffix}"
+    return folder.parent / "data" / f"{pipeline}{ending}"

@@ -7,6 +7,8 @@ stops. What is kept here is what it printed, and how it ended.
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -18,10 +20,14 @@ from typing import Literal
 from pynomaly.errors import ConfigError
 from pynomaly.records.store import write_atomically
 
-__all__ = ["TrainingRun", "Trainings"]
+__all__ = ["TrainingRun", "Trainings", "split_output"]
 
 _MOST_AT_ONCE = 2
-_TAIL_BYTES = 4000
+_TAIL_BYTES = 200_000
+_LOGGED = re.compile(r"\d\d:\d\d:\d\d\.\d+ \| \w+ *\| (?:(Task) run '(.+)'|.+?) - (.*)")
+_GOES_ON = re.compile(
+    r"\s|$|See https?:|Traceback |During handling|The above exception|[\w.]+(Error|Exception)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,8 @@ class TrainingRun:
     by : str
     code : int or None
         Exit code.
+    steps : tuple of str
+        The steps that have ended, in their order; one that was done for several candidates comes as often.
     words : str
         The end of what it printed.
     """
@@ -44,6 +52,7 @@ class TrainingRun:
     started: datetime
     by: str
     code: int | None
+    steps: tuple[str, ...]
     words: str
 
 
@@ -88,6 +97,8 @@ class Trainings:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    # Its steps are read from Prefect's log, which is silent on a terminal.
+                    env={**os.environ, "PREFECT_LOGGING_LEVEL": "INFO", "NO_COLOR": "1"},
                 )
             self._running[pipeline] = process
         threading.Thread(target=self._await_end, args=(pipeline, process), daemon=True).start()
@@ -110,7 +121,7 @@ class Trainings:
             datetime.fromisoformat(fate["started"]),
             fate["by"],
             code,
-            words.decode("utf-8", "replace"),
+            *split_output(words.decode("utf-8", "replace")),
         )
 
     def _await_end(self, pipeline: str, process: subprocess.Popen[bytes]) -> None:
@@ -122,3 +133,23 @@ class Trainings:
 
     def _write_fate(self, pipeline: str, fate: dict[str, object]) -> None:
         write_atomically(self._folder / f"{pipeline}.json", json.dumps(fate).encode())
+
+
+def split_output(text: str) -> tuple[tuple[str, ...], str]:
+    """Return the steps that ended, and what was printed for people, from the output of a training.
+
+    Lines of Prefect's log, with what goes on below them, are in neither: why a training fails is printed.
+    """
+    steps: list[str] = []
+    words: list[str] = []
+    is_log = False
+    for line in text.splitlines():
+        if logged := _LOGGED.match(line):
+            is_task, run, message = logged.groups()
+            is_log = True
+            if is_task and message == "Finished in state Completed()":
+                steps.append(run.rpartition("-")[0])
+        elif not (is_log and _GOES_ON.match(line)):
+            is_log = False
+            words.append(line)
+    return tuple(steps), "\n".join(words).strip("\n")

@@ -127,3 +127,32 @@ def test_the_question_on_a_doubtful_format_offers_the_other(tmp_path):
     assert question["choices"] == ["%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"]
     explained = explain_column(file, "when")["column"]
     assert explained["otherwise"] == "--time-format '%m/%d/%Y %H:%M'"
+
+
+def write_labelled(folder):
+    marks = ["1" if i % 29 == 0 else "0" for i in range(ROWS)]
+    machine = ["ab"[i % 2] for i in range(ROWS)]
+    when = pd.date_range("2026-03-01", periods=ROWS // 2, freq="h").repeat(2).strftime("%Y-%m-%d %H:%M")
+    return write_table(folder, when, anomaly=marks, machine=machine)
+
+
+@pytest.mark.parametrize(
+    ("given", "column", "role"),
+    [
+        ({}, "anomaly", "label"),
+        ({"columns": ["a", "anomaly"]}, "anomaly", "number"),
+        ({"categorical": ["anomaly"]}, "anomaly", "category"),
+        ({"ignore": ["anomaly"]}, "anomaly", "text"),
+        ({}, "machine", "entity"),
+        ({"categorical": ["machine"]}, "machine", "category"),
+        ({"ignore": ["machine"]}, "machine", "text"),
+    ],
+)
+def test_a_column_with_a_given_role_is_not_guessed_to_be_the_label_or_the_entity(
+    tmp_path, given, column, role
+):
+    reading = read_table(write_labelled(tmp_path), given)
+    assert {item.name: item.role for item in reading.columns}[column] == role
+    assert (reading.data.get("label") == "anomaly") == (role == "label" or column != "anomaly")
+    assert (reading.data.get("id") == "machine") == (role == "entity" or column != "machine")
+    assert (column in reading.data.get("ignore", ())) == (role == "text")
