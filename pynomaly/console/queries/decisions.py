@@ -13,6 +13,7 @@ from pynomaly.console.schemas import DecisionSummary, Page, PendingPromotion
 from pynomaly.errors import ConfigError
 from pynomaly.records.ledger import DecisionFilter
 from pynomaly.records.ledger.decision_evidence import PendingEvidence
+from pynomaly.steps.promotion.approvers import list_approvals
 
 __all__ = ["list_promotions", "page_decisions"]
 
@@ -50,7 +51,7 @@ def list_promotions(
     pipelines: Pipelines, chosen: Sequence[Pipeline], now: datetime
 ) -> tuple[PendingPromotion, ...]:
     """Return the promotions that wait for an approval and have not expired, those that end first before."""
-    names = {item.name for item in chosen}
+    names = {item.name: item for item in chosen}
     waiting = []
     for ledger, _ in pipelines.group_by_ledger(chosen):
         for name, items in ledger.across.list_pending().items():
@@ -66,6 +67,8 @@ def list_promotions(
                         verdict=dict(evidence.verdict) if evidence.verdict else None,
                         diff=dict(evidence.diff) if evidence.diff else None,
                         diff_error=evidence.diff_error,
+                        approvals=tuple(approval.actor for approval in list_approvals(ledger, item)),
+                        needed=names[name].promotion.approvals,
                     )
                 )
     return tuple(sorted((item for item in waiting if item.expires > now), key=lambda item: item.expires))
