@@ -223,6 +223,7 @@ class PendingPromotion(Shown):
     diff_error: str
     approvals: tuple[str, ...] = Field(description="names of the people who have approved it so far")
     needed: int = Field(description="people who must approve it")
+    obstacle: str = Field(description="why an approval of who asks would not count; empty: it would")
 
 
 class WindowLine(Shown):

@@ -7,7 +7,7 @@ edition wrote.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
@@ -135,7 +135,7 @@ class ApprovalEvidence(DecisionEvidence):
     verdict: Mapping[str, Any] | None
     gate: Mapping[str, Any]
     pending: str
-    approvals: list[int] | None = optional_field()
+    approvals: Sequence[int] | None = optional_field()
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,8 @@ def approve_promotion(
         earlier_answer = _find_same_answer(ledger, pending, "promote")
         if earlier_answer is not None:
             return earlier_answer
-        person = require_approver(pipeline, pending, actor)
+        needed = pipeline.promotion.approvals
+        require_approver(needed, ledger, pending, actor)
         gate = check_gate(
             pipeline, registry, registry.find_version(pipeline.name, PendingEvidence.of(pending).version)
         )
@@ -101,11 +102,9 @@ def approve_promotion(
                 reasons = ("the gate refuses the version", *gate.reasons)
                 refusal = PendingAnswer("refuse", "gate", reasons, at, actor)
                 return _record_answer(records, pending, refusal, lease)
-            approvals: tuple[Decision, ...] = ()
-            if person is not None:
-                counted, approvals = count_approval(pipeline, ledger, pending, person, reason, at, lease)
-                if counted is not None:
-                    return counted
+            counted, approvals = count_approval(needed, ledger, pending, actor, reason, at, lease)
+            if counted is not None:
+                return counted
             decision = ledger.record_decision(
                 _build_approval(ledger, pending, gate, approvals, reason, actor, at), lease
             )
@@ -139,8 +138,8 @@ def review_pending_promotions(pipeline: Pipeline, at: datetime) -> dict[str, Any
     Returns
     -------
     dict
-        ``pipeline``, ``pending`` (each the decision with its ``state``, ``standing``, ``approvals`` so far and
-        how many are ``needed``), ``ended`` (the decisions that this call closed).
+        ``pipeline``, ``pending`` (each the decision with its ``state``, ``standing``, ``approvals`` so far,
+        and how many are ``needed``), ``ended`` (the decisions that this call closed).
     """
     honour_alias(pipeline)
     waiting, ended = [], []
