@@ -34,7 +34,7 @@ from pynomaly.console.pages import own_data as own_data_page
 from pynomaly.console.pages.errors import show_problem
 from pynomaly.console.pipelines import Pipelines
 from pynomaly.console.problems import build_problem, describe_error, describe_fields
-from pynomaly.errors import PynomalyError
+from pynomaly.errors import PynomalyError, UnknownNameError
 from pynomaly.records.ledger import Access
 
 __all__ = ["create_console", "run_console"]
@@ -80,7 +80,9 @@ def create_console(
 
     def read_access() -> Access:
         """Return the tokens: they lie in the ledger of the first pipeline by name."""
-        return pipelines.open_ledger(pipelines.list_pipelines()[0].ledger_url).access
+        for first in pipelines.list_pipelines():
+            return pipelines.open_ledger(first.ledger_url).access
+        raise UnknownNameError("there is no pipeline yet, and so no ledger that tokens lie in")
 
     sessions, desk = Sessions(secret), None
     if sign_in is not None:

@@ -262,6 +262,7 @@ class TestPages:
         )
         with answering(app) as client:
             assert "No pipeline yet" in client.get("/").text
+            assert client.get("/api/v1/tokens").status_code == 404
             for place in ("/alerts", "/decisions", "/api/v1/alerts", "/healthz"):
                 assert client.get(place).status_code == 200, place
             proof = find_proof(client.get("/own-data").text)
