@@ -29,6 +29,7 @@ __all__ = [
     "VerdictOutcome",
     "compare_scores",
     "judge_by_alerts",
+    "judge_by_catches",
     "judge_by_kind",
     "judge_by_promise",
     "judge_by_rows",
@@ -180,6 +181,50 @@ def judge_by_promise(
         f"{verdict.champion} alerts on {first.mean():.2%} of the normal rows, where it promised "
         f"{promised:.2%} and {verdict.challenger} alerts on {second.mean():.2%}: its promise is broken "
         f"beyond chance ({rows.size} blocks), and a challenger that ranks no worse replaces it"
+    )
+    return replace(verdict, outcome=VerdictOutcome.SUPERIOR, reasons=(reason, verdict.reasons[0]))
+
+
+def judge_by_catches(
+    verdict: Verdict,
+    evidence: Evidence,
+    alerts: tuple[npt.ArrayLike, npt.ArrayLike],
+    promised: float,
+    factor: float,
+    settings: config.Comparison,
+) -> Verdict:
+    """Return ``superior`` where a champion that alerts too rarely misses what the challenger catches.
+
+    Metrics of a ranking do not see either that nothing alerts any more. Where normal rows alert far more
+    rarely than the champion promised, it is replaced by a challenger that catches at least `factor` times as
+    many incidents of the judged rows (at least `factor` where the champion catches none), keeps the same
+    promise, and whose value is at least the champion's.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        By the metric and the promise; ``inferior`` stays, and so does one on fewer anomalies than
+        ``min_positives``. In too few blocks to test a difference, they have a value.
+    evidence : Evidence
+        An incident is the anomalies of one block.
+    alerts : tuple of two bool arrays of shape (n,)
+        Of champion and challenger, each by its own policy.
+    promised : float
+        Share of normal rows on which the champion's policy alerts.
+    factor : float
+        The challenger may alert on so many times as many normal rows (``degradation.alert_rate_factor``).
+    settings : Comparison
+    """
+    if not _is_open(verdict, settings) or verdict.difference < 0:
+        return verdict
+    first, second = (evidence.find_catches(flags) for flags in alerts)
+    rate = float(np.asarray(alerts[1], dtype=bool)[evidence.truth == 0].mean())
+    if sum(second) < factor * max(1, sum(first)) or rate > factor * promised:
+        return verdict
+    reason = (
+        f"{verdict.champion} alerts far more rarely than it promised and catches {sum(first)} of "
+        f"{len(first)} incidents, {verdict.challenger} {sum(second)}, which alerts on {rate:.2%} of the "
+        f"normal rows where {promised:.2%} are promised: a challenger that ranks no worse replaces it"
     )
     return replace(verdict, outcome=VerdictOutcome.SUPERIOR, reasons=(reason, verdict.reasons[0]))
 

@@ -23,7 +23,7 @@ from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import (
     DegradationVerdict,
     Observation,
-    ask_for_growth,
+    ask_for_training,
     judge_degradation,
 )
 from pynomaly.judging.drift.drift_report import DriftReport
@@ -39,7 +39,7 @@ from pynomaly.records.registry import ModelRef
 from pynomaly.records.store import Store
 from pynomaly.steps.account import open_account
 from pynomaly.steps.champion import honour_alias
-from pynomaly.steps.changes import has_grown
+from pynomaly.steps.changes import explain_request
 from pynomaly.steps.explanations import log_weighted_drift
 from pynomaly.steps.monitoring.carried_bets import bet_on_window, keep_bets, select_bets
 from pynomaly.steps.monitoring.carried_levels import collect_levels
@@ -172,8 +172,9 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
         withdrawn = account.list_withdrawn()
         verdict = judge_degradation([*earlier, observation], pipeline.degradation, withdrawn)
         learned = find_detector_window(bundle, training) if window else "all"
-        if window and has_grown([*earlier, observation], learned, window.end, pipeline.windows.reference):
-            verdict = ask_for_growth(verdict)
+        if window:
+            request = explain_request([*earlier, observation], learned, window.end, pipeline)
+            verdict = ask_for_training(verdict, request)
         head = f"Pynomaly's verdict on {format_window(key)}: data {drift.status}. It was {drift.basis}."
         summary = "\n".join([head, *(drift.reasons or ["nothing moved"])])
         report, report_error = _write_report(pipeline, bundle, ref, key, frame, summary)

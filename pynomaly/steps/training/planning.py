@@ -30,10 +30,11 @@ from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback, read_feed
 from pynomaly.steps.champion import find_champion, honour_alias
 from pynomaly.steps.changes import (
     find_cause,
-    find_change_start,
     find_drift_start,
     find_learned_start,
+    find_training_start,
     has_grown,
+    has_rare_alerts,
     recalibrates_again,
 )
 from pynomaly.steps.keys import compute_work_key
@@ -179,7 +180,8 @@ def plan_training(
             training = ledger.find_version_training(pipeline.name, champion.version)
             learned = find_detector_window(learner, training)
         grown = has_grown(observations, learned, as_of, pipeline.windows.reference)
-        by_event = find_cause(observations, pipeline.degradation, withdrawn, grown)
+        rare = has_rare_alerts(observations, pipeline, withdrawn)
+        by_event = find_cause(observations, pipeline.degradation, withdrawn, grown, rare)
         cause = {"event": by_event, "manual": reason}.get(trigger, "schedule")
         change = find_drift_start(observations)
         rejections = count_rejections(
@@ -193,7 +195,7 @@ def plan_training(
             )
         recalibrates = champion is not None and kind == "recalibrate"
         earliest = find_learned_end(learner) if recalibrates and learner else find_learned_start(learned)
-        since = None if cause == "growth" else find_change_start(observations)
+        since = find_training_start(cause, observations, learned)
         reference = read_reference_rows(pipeline, as_of, champion is None, since, earliest, recalibrates)
         window, rows, left_out, data_hash = (
             reference.window,

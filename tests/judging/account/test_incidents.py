@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pynomaly.judging.account.incidents import bet_on_catches, bound_misses, find_catches, judge_incidents
+from pynomaly.judging.account.incidents import bet_on_catches, bound_misses, judge_incidents
 from pynomaly.judging.account.stake import Stake
 
 
