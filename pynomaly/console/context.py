@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import TypeVar
 
 from fastapi import Request
@@ -22,7 +21,7 @@ from pynomaly.records.ledger.database import read_utc_now
 
 T = TypeVar("T")
 
-__all__ = ["Asked", "ConsoleParts", "RoleError", "get_asked"]
+__all__ = ["Asked", "ConsoleParts", "RoleError", "depend_on_asked", "get_asked"]
 
 
 class RoleError(PynomalyError):
@@ -50,6 +49,7 @@ class Asked:
     console: ConsoleParts
     actor: Actor
     browser: str
+    _visible: tuple[Pipeline, ...] | None = field(default=None, repr=False)
 
     @property
     def pipelines(self) -> Pipelines:
@@ -66,11 +66,15 @@ class Asked:
         """What forms of this browser carry."""
         return self.console.doorkeeper.sessions.prove(self.browser)
 
-    @cached_property
+    @property
     def visible(self) -> tuple[Pipeline, ...]:
-        """The pipelines that the actor may see, by name."""
-        every = self.pipelines.list_pipelines()
-        return tuple(item for item in every if self.actor.may("viewer", item.name))
+        """The pipelines that the actor may see, by name; read once a request."""
+        if self._visible is None:
+            every = self.pipelines.list_pipelines()
+            if not self.actor.may_everywhere("viewer"):
+                every = tuple(item for item in every if self.actor.may("viewer", item.name))
+            self._visible = every
+        return self._visible
 
     def read_kept(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return a result that is at most two seconds old, and not from before what the actor changed."""
@@ -114,3 +118,8 @@ def get_asked(request: Request) -> Asked:
     """Return who asks; used by each route through ``Depends``."""
     state = request.state
     return Asked(request.app.state.console, state.actor, state.browser)
+
+
+async def depend_on_asked(request: Request) -> Asked:
+    """Return who asks, on the loop itself: a plain function would cost each request a thread's turn."""
+    return get_asked(request)

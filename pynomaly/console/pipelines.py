@@ -41,7 +41,7 @@ class Pipelines:
         self._stamps: dict[Path, tuple[int, int]] = {}
         self._by_file: dict[Path, Pipeline] = {}
         self._ledgers: dict[str, Ledger] = {}
-        self._urls: dict[str, str] = {}
+        self._by_ledger: dict[str, tuple[Pipeline, ...]] = {}
         self._recorded = BriefCache(60.0)
         self.problems: Mapping[str, str] = {}
         self._pipelines: tuple[Pipeline, ...] = ()
@@ -59,11 +59,13 @@ class Pipelines:
             self._ledgers.clear()
 
     def list_pipelines(self) -> tuple[Pipeline, ...]:
-        """Return every pipeline, by name; a file that changed is read again."""
-        with self._lock:
-            if time.monotonic() - self._looked >= self._look_every:
+        """Return every pipeline, by name; a file that changed is read again, while others go on."""
+        if time.monotonic() - self._looked >= self._look_every and self._lock.acquire(blocking=False):
+            try:
                 self._read()
-            return self._pipelines
+            finally:
+                self._lock.release()
+        return self._pipelines
 
     def find_pipeline(self, name: str) -> Pipeline:
         """Return a pipeline by its name.
@@ -87,10 +89,13 @@ class Pipelines:
         RecordError
             If it cannot be opened.
         """
-        with self._lock:
-            if url not in self._ledgers:
-                self._ledgers[url] = Ledger.open(url)
-            return self._ledgers[url]
+        ledger = self._ledgers.get(url)
+        if ledger is None:
+            with self._lock:
+                if url not in self._ledgers:
+                    self._ledgers[url] = Ledger.open(url)
+                ledger = self._ledgers[url]
+        return ledger
 
     def list_recorded(self, url: str) -> frozenset[str]:
         """Return the pipelines with alerts in the ledger at an address, also those without settings here.
@@ -100,25 +105,19 @@ class Pipelines:
         ledger = self.open_ledger(url)
         return self._recorded.read(url, ledger.alert_states.list_pipelines)
 
-    def find_ledger_url(self, pipeline: Pipeline) -> str:
-        """Return the address of a pipeline's ledger, made once: it takes some looks at the environment."""
-        url = self._urls.get(pipeline.name)
-        if url is None:
-            url = self._urls[pipeline.name] = pipeline.ledger_url
-        return url
-
-    def count_at(self, url: str) -> int:
-        """Return how many pipelines keep their records at an address."""
-        return sum(self.find_ledger_url(item) == url for item in self.list_pipelines())
+    def are_all_of_ledger(self, pipelines: tuple[Pipeline, ...]) -> bool:
+        """Return whether these, which share a ledger, are all that have records there."""
+        url = pipelines[0].ledger_url
+        if len(pipelines) < len(self._by_ledger.get(url, ())):
+            return False
+        return self.list_recorded(url) <= {item.name for item in pipelines}
 
     def group_by_ledger(
         self, pipelines: Iterable[Pipeline]
     ) -> tuple[tuple[Ledger, tuple[Pipeline, ...]], ...]:
         """Return the ledgers of pipelines, each with the pipelines that keep their records there."""
-        groups: dict[str, list[Pipeline]] = {}
-        for pipeline in pipelines:
-            groups.setdefault(self.find_ledger_url(pipeline), []).append(pipeline)
-        return tuple((self.open_ledger(url), tuple(items)) for url, items in groups.items())
+        by_ledger = self._by_ledger if pipelines is self._pipelines else _group_by_ledger(pipelines)
+        return tuple((self.open_ledger(url), items) for url, items in by_ledger.items())
 
     def _read(self) -> None:
         """Read files that are new or changed; a file that cannot be read keeps its last settings."""
@@ -143,12 +142,21 @@ class Pipelines:
                 if any(other != file for other in same_name):
                     raise ConfigError(f"{file}: {pipeline.name!r} is the name of {same_name[0]}, too")
                 self._by_file[file], self._stamps[file] = pipeline, stamp
-                self._urls.pop(pipeline.name, None)
             except (PynomalyError, OSError) as error:
                 problems[file.name] = str(error)
         for file in set(self._stamps) - set(files):
             self._by_file.pop(file, None)
             del self._stamps[file]
         self.problems = problems
-        self._pipelines = tuple(sorted(self._by_file.values(), key=lambda item: item.name))
+        pipelines = tuple(sorted(self._by_file.values(), key=lambda item: item.name))
+        if pipelines != self._pipelines:
+            self._by_ledger, self._pipelines = _group_by_ledger(pipelines), pipelines
         self._looked = time.monotonic()
+
+
+def _group_by_ledger(pipelines: Iterable[Pipeline]) -> dict[str, tuple[Pipeline, ...]]:
+    """Return pipelines by the address of their ledger, which takes some looks at the environment."""
+    groups: dict[str, list[Pipeline]] = {}
+    for pipeline in pipelines:
+        groups.setdefault(pipeline.ledger_url, []).append(pipeline)
+    return {url: tuple(items) for url, items in groups.items()}

@@ -49,3 +49,46 @@ def test_many_who_ask_at_once_cost_one() -> None:
     for thread in threads:
         thread.join()
     assert results == [0] * 8
+
+
+def test_who_asks_while_another_computes_anew_gets_the_result_before() -> None:
+    now, numbers, inside, go_on = [0.0], count(), threading.Event(), threading.Event()
+    cache = BriefCache(2.0, lambda: now[0], spare_s=5.0)
+    assert cache.read("a", lambda: next(numbers)) == 0
+    now[0] = 3.0
+
+    def compute_slowly() -> int:
+        inside.set()
+        go_on.wait(10)
+        return next(numbers)
+
+    renewing = threading.Thread(target=cache.read, args=("a", compute_slowly))
+    renewing.start()
+    assert inside.wait(10)
+    assert cache.read("a", lambda: 99) == 0
+    go_on.set()
+    renewing.join()
+    assert cache.read("a", lambda: 99) == 1
+
+
+def test_a_result_far_behind_its_time_is_waited_for() -> None:
+    now, numbers, inside, go_on = [0.0], count(), threading.Event(), threading.Event()
+    cache = BriefCache(2.0, lambda: now[0], spare_s=5.0)
+    cache.read("a", lambda: next(numbers))
+    now[0] = 8.0
+
+    def compute_slowly() -> int:
+        inside.set()
+        go_on.wait(10)
+        return next(numbers)
+
+    results: list[int] = []
+    renewing = threading.Thread(target=cache.read, args=("a", compute_slowly))
+    renewing.start()
+    assert inside.wait(10)
+    asking = threading.Thread(target=lambda: results.append(cache.read("a", lambda: 99)))
+    asking.start()
+    go_on.set()
+    renewing.join()
+    asking.join()
+    assert results == [1]

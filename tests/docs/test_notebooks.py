@@ -20,12 +20,14 @@ LATENCY = re.compile(r"one row takes .*|scoring \d+ rows takes .*")
 
 
 def read_outputs(book: nbformat.NotebookNode) -> list[str]:
-    """Everything the cells print or show as text."""
+    """Everything the cells print or show as text; what is printed may come in any number of parts."""
     lines = []
     for cell in book.cells:
+        text = ""
         for output in cell.get("outputs", ()):
-            text = output.get("text") or output.get("data", {}).get("text/plain", "")
-            lines += [line.rstrip() for line in text.splitlines() if not LATENCY.search(line)]
+            printed = output.get("text")
+            text += f"\n{output.get('data', {}).get('text/plain', '')}\n" if printed is None else printed
+        lines += [line.rstrip() for line in text.splitlines() if line.strip() and not LATENCY.search(line)]
     return lines
 
 

@@ -11,14 +11,14 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
-from pynomaly.console.context import Asked, get_asked
+from pynomaly.console.context import Asked, depend_on_asked, get_asked
 from pynomaly.console.problems import build_problem
 from pynomaly.console.schemas import Problem
 from pynomaly.records.ledger import Access, AnsweredRequest
 
 __all__ = ["PROBLEMS", "ApiRoute", "AskedBy", "Cursor", "Limit"]
 
-AskedBy = Annotated[Asked, Depends(get_asked)]
+AskedBy = Annotated[Asked, Depends(depend_on_asked)]
 Limit = Annotated[int, Query(ge=1, le=500, description="items of a page")]
 Cursor = Annotated[str, Query(max_length=400, description="`next` of the page before")]
 

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 
 from pynomaly.console.api.decisions import read_fleet
 from pynomaly.console.api.routing import AskedBy
-from pynomaly.console.pages.rendering import render_page
+from pynomaly.console.pages.rendering import render_page, render_part
 from pynomaly.console.queries.decisions import page_decisions
 from pynomaly.console.queries.fleet import GRAVITIES, list_fleet
 from pynomaly.console.queries.pipeline import describe_pipeline
@@ -31,16 +31,19 @@ def show_fleet(asked: AskedBy, words: Words = "", gravity: Words = "") -> HTMLRe
     lines = read_fleet(asked)
     counts = Counter(line.gravity for line in lines)
     part = words.casefold()
-    shown = [
+    shown = tuple(
         line
         for line in lines
         if gravity in ("", line.gravity) and part in f"{line.name} {line.description}".casefold()
-    ]
+    )
+    key = ("fleet lines", gravity, part, *(line.name for line in lines))
+    table = asked.read_kept(key, lambda: render_part("fleet_lines", lines=shown, now=asked.now))
     return render_page(
         "fleet",
         asked,
         here="/",
-        lines=shown,
+        table=table,
+        shown=len(shown),
         total=len(lines),
         counts={level: counts[level] for level in GRAVITIES},
         gravities=GRAVITIES,

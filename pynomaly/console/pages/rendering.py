@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from pynomaly.console.context import Asked
 from pynomaly.records.diff_page import format_example_rows
@@ -20,7 +21,7 @@ from pynomaly.records.formats import (
     format_words,
 )
 
-__all__ = ["format_age", "render_page"]
+__all__ = ["format_age", "render_page", "render_part"]
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 _STEPS = ((86400 * 365.25, "year"), (86400 * 30.44, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
@@ -44,6 +45,11 @@ def render_page(
     text = _build_environment().get_template(f"{template}.html.j2")
     page = text.render(asked=asked, here=here, now=now, **content)
     return HTMLResponse(page, status, headers={"Cache-Control": "no-store"})
+
+
+def render_part(template: str, **content: Any) -> str:
+    """Return a part of pages that is the same for all who may see it, to be kept for a moment."""
+    return _build_environment().get_template(f"{template}.html.j2").render(**content)
 
 
 def format_age(moment: datetime, now: datetime) -> str:
@@ -75,7 +81,17 @@ def _build_environment() -> Environment:
         "utc": _format_time,
         "words": format_words,
     }
+    environment.globals["moment"] = _draw_moment
     return environment
+
+
+def _draw_moment(moment: datetime | None, now: datetime) -> Markup:
+    """Return a time for people, with the exact one behind it. No macro: a fleet of 500 has two thousand."""
+    if moment is None:
+        return Markup('<span class="quiet">–</span>')
+    exact = f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    line = Markup('<time datetime="{}" title="{}">{}</time>')
+    return line.format(moment.isoformat(), exact, format_age(moment, now))
 
 
 def _format_time(moment: datetime | str | None) -> str:

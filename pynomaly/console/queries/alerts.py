@@ -103,9 +103,6 @@ def _split_filter(
     """Return the filter of each ledger; without names where these are all that it holds, which is cheaper."""
     filters = []
     for ledger, items in pipelines.group_by_ledger(chosen):
-        names = tuple(item.name for item in items)
-        url = pipelines.find_ledger_url(items[0])
-        if len(items) == pipelines.count_at(url) and pipelines.list_recorded(url) <= set(names):
-            names = ()
+        names = () if pipelines.are_all_of_ledger(items) else tuple(item.name for item in items)
         filters.append((ledger, replace(wanted, pipelines=names)))
     return filters
