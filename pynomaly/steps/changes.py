@@ -17,6 +17,7 @@ from pynomaly.judging.normal_alerts import explain_rare_alerts
 from pynomaly.records.ledger import parse_window_key
 
 __all__ = [
+    "MAX_WINDOWS",
     "explain_request",
     "find_cause",
     "find_drift_start",
@@ -28,6 +29,11 @@ __all__ = [
     "learned_more",
     "recalibrates_again",
 ]
+
+MAX_WINDOWS = 366
+"""Number of a version's windows, the newest ones, that are read: for verdicts, the last checks without
+labels, what adds up, trainings and comparisons. A version has one observation of each, however often it is
+judged."""
 
 
 def find_training_start(cause: str, observations: Sequence[Observation], learned: str) -> datetime | None:

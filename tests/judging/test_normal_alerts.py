@@ -29,28 +29,31 @@ def test_alerts_that_come_together_are_weaker_evidence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "false", "difference", "promotes"),
+    ("old", "new", "lost", "false", "difference", "promotes"),
     [
-        (0, 3, 0, 0.0, True),
-        (0, 2, 0, 0.1, False),  # one incident by chance is not three
-        (1, 3, 0, 0.1, True),
-        (2, 5, 0, 0.1, False),
-        (0, 5, 0, -0.01, False),  # it ranks worse
-        (0, 5, 3, 0.1, True),
-        (0, 5, 4, 0.1, False),  # it breaks the promise itself
+        (0, 5, 0, 0, 0.0, True),
+        (0, 4, 0, 0, 0.1, False),  # four of four are one in sixteen by chance
+        (2, 7, 0, 0, 0.1, True),
+        (2, 6, 0, 0, 0.1, False),
+        (1, 7, 1, 0, 0.1, True),
+        (1, 6, 1, 0, 0.1, False),  # six of seven changes
+        (3, 8, 0, 0, 0.1, False),  # not three times as many
+        (0, 8, 0, 0, -0.01, False),  # it ranks worse
+        (0, 8, 0, 3, 0.1, True),
+        (0, 8, 0, 4, 0.1, False),  # it breaks the promise itself
     ],
 )
 def test_a_silent_champion_is_replaced_by_what_catches_incidents(
-    old: int, new: int, false: int, difference: float, promotes: bool
+    old: int, new: int, lost: int, false: int, difference: float, promotes: bool
 ) -> None:
-    truth = np.repeat([1, 0], [20, 100])
-    blocks = np.concatenate([np.repeat(np.arange(5), 4), np.arange(5, 105)])
-    flags = np.zeros((2, 120), dtype=bool)
-    flags[0, : 4 * old : 4] = flags[1, : 4 * new : 4] = flags[1, 20 : 20 + false] = True
+    truth = np.repeat([1, 0], [32, 100])
+    blocks = np.concatenate([np.repeat(np.arange(8), 4), np.arange(8, 108)])
+    flags = np.zeros((2, 132), dtype=bool)
+    flags[0, : 4 * old : 4] = flags[1, 4 * lost : 4 * (lost + new) : 4] = flags[1, 32 : 32 + false] = True
     nan = math.nan
     verdict = Verdict(
         VerdictOutcome.INCONCLUSIVE, Rung.LABELS, "average_precision", "old", "new", 0.5, 0.5 + difference,
-        difference, nan, nan, 0.95, nan, nan, 120, 20, ("a tie",),
+        difference, nan, nan, 0.95, nan, nan, 132, 32, ("a tie",),
     )  # fmt: skip
     evidence = Evidence(truth, blocks)
     result = judge_by_catches(verdict, evidence, (flags[0], flags[1]), 0.01, 3.0, config.Comparison())

@@ -30,7 +30,7 @@ from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import ask_for_training, judge_degradation
 from pynomaly.model.calibration.alert_stream import AlertStream, StreamWindow
 from pynomaly.model.window_alerts import count_discoveries, flag_rows, spend_at_finest
-from pynomaly.steps.changes import explain_request
+from pynomaly.steps.changes import MAX_WINDOWS, explain_request
 from pynomaly.steps.replay.history import TRUTH_COLUMN, ReplayHistory, TrainedModel
 from pynomaly.steps.replay.observe_window import observe_window
 from pynomaly.steps.replay.policy_run import MemoryAccount, PolicyRun, build_report
@@ -237,7 +237,7 @@ def _follow_settings(
     verdict = ask_for_training(verdict, explain_request(life.observations, learned, at, past.pipeline))
     if not verdict.asks_for_training:
         return
-    newest = life.observations[-52:]
+    newest = life.observations[-MAX_WINDOWS:]
     plan = decide_training(
         past, at, student, newest, life.trained[-1], life.asked, life.rejections, withdrawn
     )

@@ -29,6 +29,7 @@ from pynomaly.steps.account import find_account
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback, read_feedback
 from pynomaly.steps.champion import find_champion, honour_alias
 from pynomaly.steps.changes import (
+    MAX_WINDOWS,
     find_cause,
     find_drift_start,
     find_learned_start,
@@ -164,14 +165,12 @@ def plan_training(
     if kind == "recalibrate":
         require_recalibratable(pipeline, champion)
     with Ledger.open(pipeline.ledger_url) as ledger:
-        observations = (
-            [
-                Observation.from_dict(item)
-                for item in ledger.list_recent_observations(pipeline.name, as_of, 52, champion.version)
-            ]
+        recent = (
+            ledger.list_recent_observations(pipeline.name, as_of, MAX_WINDOWS, champion.version)
             if champion
-            else []
+            else ()
         )
+        observations = [Observation.from_dict(item) for item in recent]
         account = find_account(pipeline, ledger, champion.version) if champion else None
         withdrawn = account.list_withdrawn() if account else ()
         learner = registry.load_bundle(champion) if champion and pipeline.data.time else None
