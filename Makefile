@@ -10,7 +10,7 @@ SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 # Bytecode makes every later import two to three times faster.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo demo-live check test coverage mutants faults lint types security audit guard reference house docs dist up clean
+.PHONY: install provider demo demo-live check test coverage mutants faults lint types security audit guard reference house docs dist up clean
 
 install: $(STAMP)
 
@@ -26,6 +26,13 @@ $(RUN): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 	touch $(RUN)
+
+# The provider of OpenID Connect that people sign in at in tests; it needs node and npm.
+PROVIDER := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pynomaly/provider
+provider:
+	mkdir -p $(PROVIDER)
+	cp tests/console/provider/package.json tests/console/provider/package-lock.json $(PROVIDER)
+	npm ci --prefix $(PROVIDER) --no-audit --no-fund --loglevel=error
 
 demo: $(RUN)
 	$(BIN)/pynomaly demo

@@ -44,6 +44,7 @@ def page() -> str:
         "| 0 | done |",
         "| 1 | done, and the answer is no: a drill that failed, scores that differ, a message nobody took |",
         "| 2 | not done: what was asked for is not possible, and one line says why; nothing was changed |",
+        "| 3 | not done now: another process is at the same work; `--wait 10m` waits for it |",
         "| 130 | stopped by Ctrl-C |",
         "",
         "A training whose challenger is refused, and a training that was not due, are done: 0; where the",

@@ -128,7 +128,7 @@ def search(
                 pipeline, plan, training.prepare_reference(pipeline, plan, at), at
             )
     except LeaseHeldError as error:
-        return {"trained": False, "search": None, "decision": {"remedy": "none", "reasons": [str(error)]}}
+        return {"search": None} | _describe_other_training(error)
 
 
 def _decide_and_train(
@@ -148,7 +148,13 @@ def _decide_and_train(
                 else {"trained": False} | plan.to_dict()
             )
     except LeaseHeldError as error:
-        return {"trained": False, "decision": {"remedy": "none", "reasons": [str(error)]}}
+        return _describe_other_training(error)
+
+
+def _describe_other_training(error: LeaseHeldError) -> dict[str, Any]:
+    """Returns the result of a run that found another training at work: no failure of a scheduled run."""
+    decision = {"remedy": "none", "reasons": [str(error)]}
+    return {"trained": False, "held": error.lease, "decision": decision}
 
 
 def run_training(pipeline: Pipeline, plan: TrainingPlan, as_of: datetime) -> dict[str, Any]:

@@ -151,7 +151,17 @@ class NothingPendingError(RecordError, LookupError):
 
 
 class LeaseHeldError(RecordError):
-    """Another process holds the lease for this work."""
+    """Another process holds the lease for this work.
+
+    Attributes
+    ----------
+    lease : str
+        Name of the lease; "" where it is not known.
+    """
+
+    def __init__(self, message: str, lease: str = "") -> None:
+        super().__init__(message)
+        self.lease = lease
 
 
 class ReceiverError(RecordError):

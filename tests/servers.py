@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,8 +13,10 @@ import uvicorn
 
 
 @contextmanager
-def answering(app: Any, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Client]:
-    """A real server of `app` on a free port, and a client that asks it."""
+def answering(
+    app: Any, headers: Mapping[str, str] | None = None, listener: socket.socket | None = None
+) -> Iterator[httpx.Client]:
+    """A real server of `app` on a free port, or on that of `listener`, and a client that asks it."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     started = threading.Event()
     startup = server.startup
@@ -23,7 +26,7 @@ def answering(app: Any, headers: Mapping[str, str] | None = None) -> Iterator[ht
         started.set()
 
     server.startup = start_and_signal  # type: ignore[method-assign]
-    thread = threading.Thread(target=server.run, daemon=True)
+    thread = threading.Thread(target=server.run, args=([listener] if listener else None,), daemon=True)
     thread.start()
     try:
         assert started.wait(30)

@@ -16,7 +16,7 @@ import typer
 from flows.display.terminal import escape_unprintable
 from flows.display.waiting import track_progress
 from pynomaly.config import ENVIRONMENT, Pipeline
-from pynomaly.errors import ConfigError, PynomalyError, WindowError
+from pynomaly.errors import ConfigError, LeaseHeldError, PynomalyError, WindowError
 
 if TYPE_CHECKING:
     from pynomaly.console.client import ConsoleClient
@@ -27,6 +27,7 @@ __all__ = [
     "Config",
     "Json",
     "Reason",
+    "Wait",
     "app",
     "check_moments",
     "command",
@@ -61,6 +62,15 @@ AsOf = Annotated[
     ),
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
+Wait = Annotated[
+    str,
+    typer.Option(
+        help="How long to wait while another process is at it, like 10m; by default not at all: exit code 3."
+    ),
+]
+
+HELD_CODE = 3
+"""Exit code of a command that did nothing, because another process is at the same work."""
 
 
 EXAMPLES: dict[str, tuple[str, ...]] = {}
@@ -123,7 +133,7 @@ def main() -> None:
         code = app(standalone_mode=False)
     except PynomalyError as error:
         typer.echo(f"pynomaly: {escape_unprintable(str(error))}", err=True)
-        sys.exit(2)
+        sys.exit(HELD_CODE if isinstance(error, LeaseHeldError) else 2)
     except _CLICK_ERROR as error:
         if not (message := " ".join(error.format_message().split())):  # a group name alone: show its help
             error.show()
@@ -178,12 +188,27 @@ def check_moments(parameters: Mapping[str, Any]) -> None:
         Window.parse(start, end)
 
 
-def run_flow(module: str, name: str, pipeline: Pipeline, **parameters: Any) -> dict[str, Any]:
-    """Run a flow in this process with its state under the pipeline's home; a terminal shows its steps."""
+def run_flow(
+    module: str, name: str, pipeline: Pipeline, *, wait: str = "", **parameters: Any
+) -> dict[str, Any]:
+    """Run a flow in this process with its state under the pipeline's home; a terminal shows its steps.
+
+    Parameters
+    ----------
+    wait : str
+        How long to wait for another process that is at the same work, like ``"10m"``.
+
+    Raises
+    ------
+    LeaseHeldError
+        If another process is at it for longer than that.
+    """
     from flows.machine.environment import configure_environment
     from flows.machine.temporary_server import pause_garbage_collection, run_temporary_server
+    from pynomaly.steps.patient_lease import repeat_when_free
 
     check_moments(parameters)
+    patience_s = _parse_wait(wait)
     configure_environment(pipeline.home)
     # The server first: progress on a terminal has a thread, and a process of several threads is not forked.
     with (
@@ -198,11 +223,28 @@ def run_flow(module: str, name: str, pipeline: Pipeline, **parameters: Any) -> d
             if server:
                 import_mlflow()  # while the server starts: almost every flow asks it who is champion
         run = partial(flow, config=str(pipeline.origin), **parameters)
+
+        def run_once() -> dict[str, Any]:
+            result = server.run(run) if server else run()
+            if result.get("held"):
+                raise LeaseHeldError(result["decision"]["reasons"][0], result["held"])
+            return result
+
         STEP_LISTENERS.append(report_step)
         try:
-            return server.run(run) if server else run()
+            return repeat_when_free(run_once, pipeline.ledger_url, patience_s)
         finally:
             STEP_LISTENERS.remove(report_step)
+
+
+def _parse_wait(text: str) -> float:
+    """Returns the seconds of an option ``--wait``; 0 if it is empty."""
+    from pynomaly.config.spelling.units import parse_duration
+
+    try:
+        return parse_duration(text).total_seconds() if text else 0.0
+    except ValueError as error:
+        raise ConfigError(f"--wait: {error}") from error
 
 
 def print_result(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:

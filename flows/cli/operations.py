@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.app import AsOf, Config, Json, command, print_result, run_flow
+from flows.cli.app import AsOf, Config, Json, Wait, command, print_result, run_flow
 from flows.display.waiting import track_progress
 from pynomaly.config import load_pipeline
 from pynomaly.errors import ConfigError
@@ -33,6 +33,7 @@ def prune(
         typer.Option(help="Another retention than the YAML's, like scores=30d or newest=5; repeatable."),
     ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Remove it; without this, only say so.")] = False,
+    wait: Wait = "",
     as_json: Json = False,
 ) -> None:
     """List what is past its retention and can be removed, with reasons; --apply removes it."""
@@ -41,7 +42,7 @@ def prune(
 
     pipeline = load_pipeline(config)
     override_retention(pipeline, tuple(keep or ()))  # fails here, before a flow run starts
-    parameters = {"apply": "yes" if apply else "no", "keep": " ".join(keep or ())}
+    parameters = {"apply": "yes" if apply else "no", "keep": " ".join(keep or ()), "wait": wait}
     result = run_flow("operations", "prune", pipeline, **parameters)
     print_result(result, as_json, show_pruning)
     if result["skipped"]:
@@ -53,6 +54,7 @@ def backfill(
     config: Config,
     span: Annotated[str, typer.Argument(metavar="A..B", help="Range, like 2026-01-05..2026-01-12.")],
     monitor: Annotated[bool, typer.Option("--monitor", help="Judge the range's windows too.")] = False,
+    wait: Wait = "",
     as_json: Json = False,
 ) -> None:
     """Score every window that ended in a range; a second run does nothing."""
@@ -61,7 +63,7 @@ def backfill(
 
     pipeline = load_pipeline(config)
     parse_past_range(pipeline, span)  # fails here, before a flow run starts
-    parameters = {"span": span, "monitor": "yes" if monitor else "no"}
+    parameters = {"span": span, "monitor": "yes" if monitor else "no", "wait": wait}
     print_result(run_flow("operations", "backfill", pipeline, **parameters), as_json, show_backfill)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.app import AsOf, Config, Json, command, print_result, run_flow
+from flows.cli.app import AsOf, Config, Json, Wait, command, print_result, run_flow
 from flows.display.waiting import track_progress
 from pynomaly.config import load_pipeline
 from pynomaly.errors import ConfigError
@@ -37,6 +37,7 @@ def score(
         ),
     ] = "all",
     as_of: AsOf = "latest",
+    wait: Wait = "",
     as_json: Json = False,
 ) -> None:
     """Score the windows that are due, a range of windows, or one file."""
@@ -59,7 +60,7 @@ def score(
         print_result(result.to_dict(), as_json, scoring.show_file_scores)
         return
     print_result(
-        run_flow("scoring", "score", pipeline, start=start, end=end, as_of=as_of),
+        run_flow("scoring", "score", pipeline, start=start, end=end, as_of=as_of, wait=wait),
         as_json,
         scoring.show_scored_windows,
     )

@@ -117,6 +117,10 @@ def console(
     https: Annotated[
         bool, typer.Option("--https", help="Browsers reach it by TLS, through a proxy: cookies insist on it.")
     ] = False,
+    sign_in: Annotated[
+        Path | None,
+        typer.Option(help="Settings of a provider of OpenID Connect, and who may what; with --team."),
+    ] = None,
 ) -> None:
     """Serve the console: alerts to answer, decisions, the fleet; and the same under /api/v1, until Ctrl-C."""
     import logging
@@ -128,7 +132,10 @@ def console(
         raise ConfigError(
             f"--host {host} is open to other machines: add --team, and make tokens by `pynomaly token --new`"
         )
+    if sign_in and not team:
+        raise ConfigError("--sign-in without --team: whoever reaches this console is its admin; add --team")
     from pynomaly.console.access.sessions import read_secret
+    from pynomaly.console.access.sign_in_settings import load_sign_in
     from pynomaly.console.app import create_console, run_console
     from pynomaly.console.pipelines import Pipelines
 
@@ -141,7 +148,12 @@ def console(
     }
     pipelines = Pipelines(config or [Path("configs")])
     app = create_console(
-        pipelines, read_secret(find_home(Path.cwd())), local=not team, https=https, links=links
+        pipelines,
+        read_secret(find_home(Path.cwd())),
+        local=not team,
+        https=https,
+        links=links,
+        sign_in=load_sign_in(sign_in) if sign_in else None,
     )
     typer.echo(
         f"{len(pipelines.list_pipelines())} pipelines on http://{host}:{port}; Ctrl-C stops it", err=True

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.app import AsOf, Config, Json, Reason, check_moments, command, print_result, run_flow
+from flows.cli.app import AsOf, Config, Json, Reason, Wait, check_moments, command, print_result, run_flow
 from pynomaly.config import Pipeline, load_pipeline
 
 __all__ = ["recalibrate", "retrain", "search", "train"]
@@ -18,10 +18,11 @@ def train(
     config: Config,
     as_of: AsOf = "latest",
     reason: Reason = "asked for on the command line",
+    wait: Wait = "",
     as_json: Json = False,
 ) -> None:
     """Validate, train every candidate, compare, register, and promote on evidence."""
-    _run_training("train", load_pipeline(config), as_json, as_of=as_of, reason=reason)
+    _run_training("train", load_pipeline(config), as_json, as_of=as_of, reason=reason, wait=wait)
 
 
 @command("pynomaly retrain configs/quickstart.yaml --detector hbos --params 'n_bins=20'")
@@ -37,6 +38,7 @@ def retrain(
         ),
     ] = "",
     params: Annotated[str, typer.Option(help="Its parameters: 'n_estimators=200 max_samples=512'.")] = "",
+    wait: Wait = "",
     as_json: Json = False,
 ) -> None:
     """Train a challenger; promote it only if it beats the champion on the same rows."""
@@ -51,6 +53,7 @@ def retrain(
         "trigger": "manual",
         "detector": detector,
         "params": params,
+        "wait": wait,
     }
     _run_training("retrain", pipeline, as_json, **parameters)
 
@@ -66,6 +69,7 @@ def recalibrate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it would come to, and write nothing.")
     ] = False,
+    wait: Wait = "",
     as_json: Json = False,
 ) -> None:
     """Set the champion's p-values from newer rows; promote that if these hold no incident."""
@@ -73,7 +77,7 @@ def recalibrate(
 
     pipeline = load_pipeline(config)
     if not dry_run:
-        _run_training("recalibrate", pipeline, as_json, as_of=as_of, reason=reason)
+        _run_training("recalibrate", pipeline, as_json, as_of=as_of, reason=reason, wait=wait)
         return
     check_moments({"as_of": as_of})
     from pynomaly.steps.scoring.due_windows import resolve_moment
@@ -114,6 +118,7 @@ def search(
     ] = "",
     as_of: AsOf = "latest",
     reason: Reason = "asked for on the command line",
+    wait: Wait = "",
     as_json: Json = False,
 ) -> None:
     """Search detectors and parameters; a result better than the champion's becomes a challenger."""
@@ -124,5 +129,5 @@ def search(
         from pynomaly.steps.training.tuning_run import parse_budget
 
         parse_budget(pipeline, budget)  # a mistyped one leaves no failed run
-    parameters = {"as_of": as_of, "reason": reason, "budget": budget}
+    parameters = {"as_of": as_of, "reason": reason, "budget": budget, "wait": wait}
     print_result(run_flow("training", "search", pipeline, **parameters), as_json, show_search_result)

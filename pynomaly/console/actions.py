@@ -11,6 +11,7 @@ from pynomaly.console.context import Asked
 from pynomaly.console.schemas import AlertDetail, Answered, BulkResult, DecisionSummary
 from pynomaly.console.wishes import Acknowledge, Assign, BulkAnswer, Comment, Mute, Resolve
 from pynomaly.errors import ConfigError, PynomalyError, mask_addresses
+from pynomaly.records.ledger import sign_lines
 from pynomaly.steps.alerting import resolve_alerts as steps
 from pynomaly.steps.promotion.approve import approve_promotion, reject_promotion
 from pynomaly.steps.promotion.promote import rollback
@@ -33,18 +34,19 @@ def answer_alert(asked: Asked, pipeline: str, alert: str, answer: Answer) -> Ans
         If the alerts are being grouped for too long.
     """
     settings, by = asked.find(pipeline, "analyst"), asked.actor.name
-    match answer:
-        case Acknowledge():
-            result = steps.acknowledge_alert(settings, alert, by, answer.note)
-        case Resolve():
-            result = steps.resolve_alert(settings, alert, answer.ending, by, answer.note)
-        case Assign():
-            result = steps.assign_alert(settings, alert, answer.to, by)
-        case Mute():
-            until = asked.now + timedelta(hours=answer.hours)
-            result = steps.mute_alert(settings, alert, until, by, answer.note)
-        case Comment():
-            result = steps.comment_alert(settings, alert, answer.text, by)
+    with sign_lines(asked.actor.identity):
+        match answer:
+            case Acknowledge():
+                result = steps.acknowledge_alert(settings, alert, by, answer.note)
+            case Resolve():
+                result = steps.resolve_alert(settings, alert, answer.ending, by, answer.note)
+            case Assign():
+                result = steps.assign_alert(settings, alert, answer.to, by)
+            case Mute():
+                until = asked.now + timedelta(hours=answer.hours)
+                result = steps.mute_alert(settings, alert, until, by, answer.note)
+            case Comment():
+                result = steps.comment_alert(settings, alert, answer.text, by)
     asked.console.cache.renew_for(asked.actor.name)
     return Answered(alert=AlertDetail.of_alert(result.alert), new=result.new, labelled=result.labelled)
 
@@ -83,7 +85,8 @@ def answer_promotion(
     """
     settings = asked.find(pipeline, "approver")
     answer = approve_promotion if approve else reject_promotion
-    decision = answer(settings, asked.now, reason, asked.actor.name, version)
+    with sign_lines(asked.actor.identity):
+        decision = answer(settings, asked.now, reason, asked.actor.name, version)
     asked.console.cache.renew_for(asked.actor.name)
     return DecisionSummary.of_decision(decision)
 
@@ -97,6 +100,7 @@ def roll_back(asked: Asked, pipeline: str, version: int, reason: str) -> Decisio
         If there is no champion before it, or another one is champion now.
     """
     settings = asked.find(pipeline, "approver")
-    decision = rollback(settings, asked.now, reason, asked.actor.name, version)
+    with sign_lines(asked.actor.identity):
+        decision = rollback(settings, asked.now, reason, asked.actor.name, version)
     asked.console.cache.renew_for(asked.actor.name)
     return DecisionSummary.of_decision(decision)

@@ -15,8 +15,11 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from pynomaly.console.access.middleware import AccessMiddleware
+from pynomaly.console.access.provider import Provider
 from pynomaly.console.access.recognise import Doorkeeper
 from pynomaly.console.access.sessions import Sessions
+from pynomaly.console.access.sign_in import SignInDesk
+from pynomaly.console.access.sign_in_settings import SignInSettings
 from pynomaly.console.api import access, alerts, decisions
 from pynomaly.console.changes import ChangeFeed
 from pynomaly.console.context import ConsoleParts, RoleError
@@ -46,6 +49,7 @@ def create_console(
     local: bool = True,
     https: bool = False,
     links: Mapping[str, str] | None = None,
+    sign_in: SignInSettings | None = None,
 ) -> FastAPI:
     """Create the application.
 
@@ -61,13 +65,18 @@ def create_console(
         Whether browsers reach it by TLS.
     links : mapping of str to str, optional
         Addresses of Prefect's and MLflow's pages.
+    sign_in : SignInSettings, optional
+        The provider that people sign in at, and their roles.
     """
 
     def read_access() -> Access:
         """Return the tokens: they lie in the ledger of the first pipeline by name."""
         return pipelines.open_ledger(pipelines.list_pipelines()[0].ledger_url).access
 
-    doorkeeper = Doorkeeper(read_access, Sessions(secret), local)
+    sessions, desk = Sessions(secret), None
+    if sign_in is not None:
+        desk = SignInDesk(sign_in, Provider(sign_in.provider, sign_in.read_secret()), sessions)
+    doorkeeper = Doorkeeper(read_access, sessions, local, desk)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -61,10 +61,13 @@ NEEDS: dict[str, str] = {
     "GET /worker.js": "open",
     "GET /login": "open",
     "POST /login": "form",
+    "GET /login/provider": "provider",
+    "GET /login/callback": "provider",
     "POST /logout": "form",
     "GET /healthz": "open",
 }
-"""The role that each route needs; ``form``: a proof of our page, too. Bulk answers ask it of each alert."""
+"""The role that each route needs; ``form``: a proof of our page, too; ``provider``: one to sign in at.
+Bulk answers ask it of each alert."""
 
 BODIES: dict[str, Any] = {
     "acknowledge": {},
@@ -112,7 +115,9 @@ def test_each_route_asks_its_role(make_client: MakeClient, role: str) -> None:
         action = place.rsplit("/", 1)[1]
         body = {"json": BODIES[action]} if method == "POST" and action in BODIES and "/api/" in path else {}
         answer = client.request(method, place, **body, follow_redirects=False)
-        if needed == "open":
+        if needed == "provider":  # nobody is sent to one where none is set
+            assert answer.status_code == 404, route
+        elif needed == "open":
             assert answer.status_code == 200, route
         elif role == "nobody":
             page = method == "GET" and not path.startswith("/api/")

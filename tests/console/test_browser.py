@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.console.conftest import first_alert, place_of
+from tests.console.providers import running_site
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
@@ -188,3 +190,25 @@ def test_the_first_view_is_light(page: Page) -> None:
     sizes = {answer.url.rpartition("/")[2]: len(answer.body()) for answer in answers}
     assert {"alerts", "palette.css", "console.css", "console.js", "htmx.min.js"} <= set(sizes)
     assert sum(sizes.values()) < 200_000
+
+
+def test_a_person_signs_in_at_a_provider_of_another_site_and_out_again(
+    browser: Browser, configs: Path
+) -> None:
+    with running_site(configs) as site, browser.new_context(base_url=site.address) as context:
+        page = context.new_page()
+        page.goto("/decisions")
+        assert find_violations(page) == []
+        page.get_by_role("link", name="Sign in at localhost").click()
+        page.get_by_placeholder("Enter any login").fill("u-ann")
+        page.get_by_placeholder("and password").fill("x")
+        page.get_by_role("button", name="Sign-in").click()
+        page.get_by_role("button", name="Continue").click()
+        page.wait_for_url(f"{site.address.rstrip('/')}/decisions")
+        expect(page.locator(".who")).to_have_text("ann")
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url(f"{site.issuer}/session/end?*")
+        page.get_by_role("button", name="Yes, sign me out").click()
+        page.wait_for_url(f"{site.address.rstrip('/')}/login*")
+        page.goto("/decisions")
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()

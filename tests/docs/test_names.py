@@ -27,6 +27,7 @@ OUTSIDE = {
     "pg_trgm": "an extension of PostgreSQL",
     "DaskTaskRunner": "Prefect's; an ADR says why it is not used",
     "dry_run": "a setting that an ADR refuses",
+    "realm_access": "a claim of Keycloak",
     "_optdigits": "a table of ADBench",
 }
 """Names that are not ours, and whose they are."""

@@ -16,6 +16,7 @@ from markdown.extensions.toc import slugify
 from flows.cli import app
 from pynomaly.config import load_pipeline, parse_pipeline
 from pynomaly.config.spelling.plain_yaml import parse_plain_yaml
+from pynomaly.console.access.sign_in_settings import load_sign_in
 from tests.docs.loaded import ROOT
 from tests.docs.written import READ, Snippet, name, prose, snippets, typed
 
@@ -71,6 +72,10 @@ def test_yaml_is_a_pipeline_or_changes_one(block: Snippet, tmp_path: Path) -> No
     assert isinstance(content, dict)
     if {"name", "data", "training"} <= set(content):
         assert parse_pipeline(content, origin=tmp_path / "pipeline.yaml").name == content["name"]
+        return
+    if "provider" in content:
+        (tmp_path / "sign-in.yaml").write_text(block.text)
+        assert load_sign_in(tmp_path / "sign-in.yaml").provider.issuer == content["provider"]["issuer"]
         return
     (tmp_path / "x.yaml").write_text((ROOT / "configs" / "quickstart.yaml").read_text())
     (tmp_path / "changed").mkdir()

@@ -2,7 +2,7 @@
 
 A *boundary* is a write that lasts: a database commit (the ledger's or MLflow's) or a file that takes its
 name. A process is killed just before one of them, with the signal that no handler sees; what it had written
-until then is what the next process finds. Time goes on by more than a lease between the two.
+until then is what the next process finds, a moment later.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ def _undo(settings: Pipeline) -> None:
         rollback(settings, MOMENT + 3 * WEEK, "a fault test")
 
 
-def perform(config: str, act: str, kill_at: int, later: float, counted: str) -> None:
-    """Run an act in this process, `later` seconds from now; die at boundary `kill_at` (0: never).
+def perform(config: str, act: str, kill_at: int, counted: str) -> None:
+    """Run an act in this process; die at boundary `kill_at` (0: never).
 
     The number of boundaries that were met is written into the file `counted`.
     """
@@ -109,8 +109,6 @@ def perform(config: str, act: str, kill_at: int, later: float, counted: str) -> 
     event.listen(Engine, "commit", boundary)
     for name in ("replace", "rename", "link"):
         setattr(os, name, _before(boundary, getattr(os, name)))
-    # The clock of every ledger this process opens.
-    Ledger.open.__func__.__defaults__ = (lambda: datetime.now(UTC) + timedelta(seconds=later),)
     ACTS[act](load_pipeline(config))
     Path(counted).write_text(str(met))
 
@@ -132,12 +130,14 @@ def settle(config: str) -> None:
 
 
 def state_of(config: str) -> dict[str, Any]:
-    """Everything a person can see of a pipeline, without moments, ids and hashes of runs."""
+    """Everything a person can see of a pipeline, without moments, ids, hashes of runs and who died."""
     settings = load_pipeline(config)
     registry = Registry.open_for(settings)
     with Ledger.open(settings.ledger_url) as ledger:
         decisions = [
-            (item.kind, item.subject, item.outcome) for item in reversed(ledger.list_decisions(settings.name))
+            (item.kind, item.subject, item.outcome)
+            for item in reversed(ledger.list_decisions(settings.name))
+            if item.kind != "lease"
         ]
         partitions = {
             item.window: (item.version, item.rows, item.alerts, item.sha256)

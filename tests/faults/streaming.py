@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from pynomaly.config import load_pipeline
-from pynomaly.records.ledger import Ledger
 from pynomaly.steps.streaming.closing import close_due_windows
 from pynomaly.steps.streaming.run_stream import StreamRun
 from pynomaly.steps.window_run import WindowRun
 
 __all__ = ["close_all", "work"]
 
-A_LEASE = timedelta(minutes=6)
 
-
-def work(config: str, life: int, until_idle_s: float, begun: Any) -> None:
-    """Read the stream; `begun` is set after the first batch. Each life begins a lease later than the last."""
-    _move_clock(life)
+def work(config: str, until_idle_s: float, begun: Any) -> None:
+    """Read the stream; `begun` is set after the first batch."""
     run = StreamRun(load_pipeline(config), "the only one", on_batch=lambda outcome: begun.set())
     asyncio.run(run.run(until_idle_s=until_idle_s))
 
 
-def close_all(config: str, life: int) -> None:
+def close_all(config: str) -> None:
     """Close what is open, as when every part has been silent for long."""
-    _move_clock(life)
     pipeline = load_pipeline(config)
     with WindowRun(pipeline) as run:
         close_due_windows(pipeline, run, datetime(2099, 1, 1, tzinfo=UTC))
-
-
-def _move_clock(life: int) -> None:
-    Ledger.open.__func__.__defaults__ = (lambda: datetime.now(UTC) + life * A_LEASE,)

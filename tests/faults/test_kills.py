@@ -22,16 +22,13 @@ from tests.processes import make_fork_context, make_process
 
 pytestmark = pytest.mark.slow
 
-A_LEASE_LATER = 5 * 60 + 1.0
 KILLS = os.environ.get("PYNOMALY_KILLS", "1")
 """Kills an act at boundaries, or "all"."""
 INSTANTS = int(os.environ.get("PYNOMALY_INSTANTS", "12" if KILLS == "all" else "0"))
 """Kills an act at instants that are no boundary."""
 
 
-def run(
-    config: Path, act: str, kill_at: int = 0, later: float = 0.0, instant: float | None = None
-) -> tuple[int, int]:
+def run(config: Path, act: str, kill_at: int = 0, instant: float | None = None) -> tuple[int, int]:
     """Exit code of a process that performs `act`, and the boundaries it met (0 when it was killed).
 
     It dies at boundary `kill_at`, or `instant` seconds after its start.
@@ -39,7 +36,7 @@ def run(
     counted = config.parent / "counted"
     counted.unlink(missing_ok=True)
     acting = make_process(
-        make_fork_context("tests.faults.life"), perform, str(config), act, kill_at, later, str(counted)
+        make_fork_context("tests.faults.life"), perform, str(config), act, kill_at, str(counted)
     )
     acting.start()
     acting.join(instant)
@@ -100,7 +97,7 @@ def test_an_act_killed_at_any_write_and_run_again_leaves_what_one_run_leaves(act
         code, _ = run(config, act, kill_at, instant=instant)
         assert code == -signal.SIGKILL or (instant is not None and code == 0), f"{name} was not met"
         killed += code == -signal.SIGKILL
-        code, _ = run(config, act, later=A_LEASE_LATER)
+        code, _ = run(config, act)
         after = read_state(config)
         if after["decisions"][-1][0::2] == ("retrain", "none"):
             after["decisions"].pop()  # all was done but the last release: asked again, it is not done again

@@ -86,7 +86,7 @@ def test_a_worker_killed_at_any_instant_loses_and_doubles_nothing(
         asyncio.run(publish(live, share))
         is_last = life == lives - 1
         begun = forked.Event()
-        worker = make_process(forked, work, str(config), life, 3.0 if is_last else 3600.0, begun)
+        worker = make_process(forked, work, str(config), 3.0 if is_last else 3600.0, begun)
         worker.start()
         if not is_last:
             begun.wait(60)
@@ -96,7 +96,7 @@ def test_a_worker_killed_at_any_instant_loses_and_doubles_nothing(
         worker.join()
         assert worker.exitcode == (0 if is_last else -signal.SIGKILL)
         worker.close()
-    closing = make_process(forked, close_all, str(config), lives)
+    closing = make_process(forked, close_all, str(config))
     closing.start()
     closing.join()
     assert closing.exitcode == 0

@@ -8,12 +8,27 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pynomaly.config import load_pipeline
+from pynomaly.steps.training.planning import hold_training_lease
 from tests.flows.conftest import Answer
 
 pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("prefect_api")]
 
 FLAT = ("--detector", "iforest", "--params", "n_estimators=1 max_samples=2")  # no split tells rows apart
 FIRST = ("--as-of", "2026-01-19T00:00:00+00:00")
+
+
+def test_a_training_beside_another_one_does_nothing_and_says_so(
+    command: Callable[..., Answer], pipeline_file: Callable[..., Path]
+) -> None:
+    config = pipeline_file(training={"candidates": ["hbos"]})
+    with hold_training_lease(load_pipeline(config)):
+        for words in (("train", *FIRST), ("search", *FIRST, "--wait", "1s", "--json")):
+            held = command(words[0], config, *words[1:])
+            assert (held.code, held.out, held.err.count("'train:machines' is held")) == (3, "", 1), held.err
+    mistyped = command("train", config, *FIRST, "--wait", "soon")
+    assert (mistyped.code, mistyped.out) == (2, "")
+    assert "--wait: 'soon'" in mistyped.err
 
 
 def test_what_a_pipeline_learns(command: Callable[..., Answer], pipeline_file: Callable[..., Path]) -> None:

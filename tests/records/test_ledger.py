@@ -388,7 +388,7 @@ def test_a_lease_needs_a_time_to_live(ledger):
         pytest.fail("held for no time")
 
 
-def _take(address: str, number: int, results) -> None:
+def _take(address: str, number: int, results, ended) -> None:
     ledger = Ledger.open(address)
     held = ledger.hold_lease("one", f"p{number}", timedelta(hours=1), renew=False)
     try:
@@ -398,16 +398,18 @@ def _take(address: str, number: int, results) -> None:
         results.put("refused")
     results.close()
     results.join_thread()
+    ended.wait()
     os._exit(0)  # as a killed process would: nothing is released
 
 
 def test_of_four_processes_one_gets_the_lease(address):
     forked = make_fork_context(__name__)
-    results = forked.Queue()
-    workers = [make_process(forked, _take, address, number, results) for number in range(4)]
+    results, ended = forked.Queue(), forked.Event()
+    workers = [make_process(forked, _take, address, number, results, ended) for number in range(4)]
     for worker in workers:
         worker.start()
     answers = sorted(results.get(timeout=120) for _ in workers)
+    ended.set()
     for worker in workers:
         worker.join()
         worker.close()

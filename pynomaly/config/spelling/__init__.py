@@ -1,6 +1,6 @@
 """How settings are written: plain YAML, durations such as ``12h``, cron schedules, formats of times.
 
 Called by `alerting`, `data`, `delivery`, `monitoring`, `notices`, `operations`, `overlay`, `pipeline`,
-`promotion`, `series`, `serving`, `streaming`, `training`, `flows`, `serving`, `steps`, `judging`,
-`model.dependence`, `detectors.series` and `data`. May import the wings below `config`.
+`promotion`, `series`, `serving`, `streaming`, `training`, `flows`, `console.access`, `serving`, `steps`,
+`judging`, `model.dependence`, `detectors.series` and `data`. May import the wings below `config`.
 """

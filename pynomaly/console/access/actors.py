@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from pynomaly.errors import ConfigError, list_allowed
+from pynomaly.records.ledger import Identity, Way
 
 __all__ = ["ROLES", "Actor", "Grant", "Role", "parse_role"]
 
@@ -36,16 +37,30 @@ class Actor:
 
     Attributes
     ----------
-    name : str
-        As it stands in the ledger's lines.
     grants : tuple of Grant
-    way : {"local", "token", "session"}
-        How they were recognised.
+    identity : Identity
+        Who they are, as lines that they write say.
     """
 
-    name: str
     grants: tuple[Grant, ...]
-    way: Literal["local", "token", "session"]
+    identity: Identity
+
+    @property
+    def name(self) -> str:
+        """As it stands in the ledger's lines."""
+        return self.identity.name
+
+    @property
+    def way(self) -> Way:
+        """How they were recognised."""
+        return self.identity.way
+
+    @property
+    def key(self) -> str:
+        """Tells them from every other actor, also of the same name."""
+        identity = self.identity
+        who = f"{identity.issuer} {identity.subject}" if identity.is_person else identity.name
+        return f"{identity.way}:{who}"
 
     def may(self, role: Role, pipeline: str) -> bool:
         """Return whether the actor has at least this role for a pipeline."""

@@ -6,13 +6,15 @@ import getpass
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from pynomaly.console.access.actors import Actor, Grant, parse_role
 from pynomaly.console.access.limits import FailureLimit, RequestLimit
+from pynomaly.console.access.provider import Claims
 from pynomaly.console.access.sessions import Sessions
-from pynomaly.records.ledger import Access, AccessToken
+from pynomaly.console.access.sign_in import SignInDesk
+from pynomaly.records.ledger import Access, AccessToken, Identity, SignIn, Way
 from pynomaly.records.ledger.database import read_utc_now
 
 __all__ = ["BROWSER_COOKIE", "SESSION_COOKIE", "AccessDeniedError", "Doorkeeper", "security_log"]
@@ -44,12 +46,15 @@ class Doorkeeper:
     sessions : Sessions
     local : bool
         Whether whoever reaches this server is the person at this machine; only where it listens on loopback.
+    desk : SignInDesk or None
+        Where people sign in by a provider.
     clock : callable
     """
 
     read_access: Callable[[], Access]
     sessions: Sessions
     local: bool
+    desk: SignInDesk | None = None
     clock: Callable[[], datetime] = read_utc_now
     failures: FailureLimit = field(default_factory=FailureLimit)
     requests: RequestLimit = field(default_factory=RequestLimit)
@@ -73,8 +78,8 @@ class Doorkeeper:
             actor = self._recognise_session(cookie)
         if actor is None and self.local:
             self._check_host(headers)
-            actor = Actor(_read_user(), (Grant("admin"),), "local")
-        if actor is not None and (wait := self.requests.take(f"{actor.way}:{actor.name}")):
+            actor = Actor((Grant("admin"),), Identity(_read_user(), "local"))
+        if actor is not None and (wait := self.requests.take(actor.key)):
             raise AccessDeniedError(429, f"{actor.name} asks too often", wait)
         return actor
 
@@ -84,6 +89,51 @@ class Doorkeeper:
             raise AccessDeniedError(429, f"too many wrong tokens from {address}", wait)
         token = self._find_token(address, secret)
         return self.sessions.sign({"token": token.id})
+
+    def open_sign_in(self, claims: Claims, address: str) -> tuple[str, int]:
+        """Return the cookie of a new session of a person, and the seconds for which it lasts.
+
+        It ends with what the provider said, and with every session of this console.
+
+        Raises
+        ------
+        AccessDeniedError
+            403 if no rule gives the person a role.
+        """
+        desk = self._require_desk()
+        person = f"{claims.name} ({claims.subject} of {desk.provider.settings.issuer})"
+        if not desk.settings.list_grants(claims.subject, claims.email, claims.values):
+            security_log.warning("sign-in refused: %s has no role, from %s", person, address)
+            raise AccessDeniedError(
+                403, f"{claims.name} is known, but has no role here; ask an admin for one"
+            )
+        now = self.clock()
+        expires = min(
+            datetime.fromtimestamp(claims.expires, UTC), now + timedelta(seconds=self.sessions.lasts_s)
+        )
+        useful = desk.settings.list_values()
+        session = SignIn(
+            desk.provider.settings.issuer,
+            claims.subject,
+            claims.name,
+            claims.email,
+            tuple(value for value in claims.values if value in useful),
+            now,
+            expires,
+        )
+        secret = self.read_access().sign_ins.open_session(session)
+        security_log.info("signed in: %s, from %s", person, address)
+        return self.sessions.sign({"sign_in": secret}), max(0, int((expires - now).total_seconds()))
+
+    def close_session(self, cookie: str) -> bool:
+        """End the session of a cookie for good; returns whether a provider opened it."""
+        secret = (self.sessions.read(cookie) or {}).get("sign_in", "")
+        return bool(secret) and self.read_access().sign_ins.end_session(secret)
+
+    def _require_desk(self) -> SignInDesk:
+        if self.desk is None:
+            raise AccessDeniedError(404, "nobody signs in by a provider here")
+        return self.desk
 
     def _recognise_token(self, address: str, secret: str) -> Actor:
         token = self._find_token(address, secret)
@@ -104,11 +154,24 @@ class Doorkeeper:
 
     def _recognise_session(self, cookie: str) -> Actor | None:
         content = self.sessions.read(cookie) or {}
+        if secret := content.get("sign_in", ""):
+            return self._recognise_person(secret)
         name = content.get("token", "")
         token = next((item for item in self.read_access().list_tokens() if item.id == name), None)
         if token is None or token.revoked or token.expires <= self.clock():
             return None
         return _describe_actor(token, "session")
+
+    def _recognise_person(self, secret: str) -> Actor | None:
+        session = self.read_access().sign_ins.find_session(secret)
+        if self.desk is None or session is None or session.ended or session.expires <= self.clock():
+            return None
+        if session.issuer != self.desk.provider.settings.issuer:
+            return None
+        # By the rules of now: who loses a role here loses it at once.
+        grants = self.desk.settings.list_grants(session.subject, session.email, session.roles)
+        identity = Identity(session.name, "session", session.issuer, session.subject)
+        return Actor(grants, identity) if grants else None
 
     def _check_host(self, headers: Mapping[str, str]) -> None:
         """Refuse other names of this machine: a page elsewhere may have pointed its own name here."""
@@ -118,9 +181,9 @@ class Doorkeeper:
             raise AccessDeniedError(421, f"{name[:100]!r} is no name of this machine; use 127.0.0.1")
 
 
-def _describe_actor(token: AccessToken, way: str) -> Actor:
+def _describe_actor(token: AccessToken, way: Way) -> Actor:
     grant = Grant(parse_role(token.role), token.pipelines)
-    return Actor(token.actor, (grant,), "token" if way == "token" else "session")
+    return Actor((grant,), Identity(token.actor, way, token=token.id))
 
 
 def _read_user() -> str:

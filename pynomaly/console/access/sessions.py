@@ -17,6 +17,7 @@ __all__ = ["SECRET_VARIABLE", "Sessions", "read_secret"]
 
 SECRET_VARIABLE = "PYNOMALY_CONSOLE_SECRET"  # nosec B105  # the name of a variable, no password
 _MIN_LENGTH = 32
+_SALT = "pynomaly.console"
 
 
 def read_secret(home: Path) -> str:
@@ -53,17 +54,17 @@ class Sessions:
 
     def __init__(self, secret: str, lasts_s: int = 12 * 3600) -> None:
         self._secret = secret.encode()
-        self._signer = URLSafeTimedSerializer(secret, salt="pynomaly.console.session")
+        self._signer = URLSafeTimedSerializer(secret)
         self.lasts_s = lasts_s
 
-    def sign(self, content: dict[str, str]) -> str:
-        """Return the content as a cookie's value that nobody else can write."""
-        return str(self._signer.dumps(content))
+    def sign(self, content: dict[str, str], purpose: str = "session") -> str:
+        """Return the content as a cookie's value that nobody else can write; good for one purpose alone."""
+        return str(self._signer.dumps(content, salt=f"{_SALT}.{purpose}"))
 
-    def read(self, cookie: str) -> dict[str, str] | None:
+    def read(self, cookie: str, purpose: str = "session", lasts_s: int = 0) -> dict[str, str] | None:
         """Return the content of a cookie; None if it is not ours, was changed, or is too old."""
         try:
-            content = self._signer.loads(cookie, max_age=self.lasts_s)
+            content = self._signer.loads(cookie, max_age=lasts_s or self.lasts_s, salt=f"{_SALT}.{purpose}")
         except BadSignature:
             return None
         return content if isinstance(content, dict) else None

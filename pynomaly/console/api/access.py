@@ -34,6 +34,8 @@ class Me(Shown):
 
     name: str
     way: str
+    issuer: str = Field(description="the provider that vouches for them; empty: none does")
+    subject: str = Field(description="what it calls them for good")
     grants: tuple[dict[str, str | tuple[str, ...]], ...]
 
 
@@ -81,7 +83,14 @@ class TokenMade(Shown):
 def show_me(asked: AskedBy) -> Me:
     """Return the actor."""
     grants = tuple({"role": item.role, "pipelines": item.pipelines} for item in asked.actor.grants)
-    return Me(name=asked.actor.name, way=asked.actor.way, grants=grants)
+    identity = asked.actor.identity
+    return Me(
+        name=identity.name,
+        way=identity.way,
+        issuer=identity.issuer,
+        subject=identity.subject,
+        grants=grants,
+    )
 
 
 @router.get("/tokens", summary="Every token without its secret; for an admin")

@@ -59,8 +59,7 @@ class ApiRoute(APIRoute):
             if len(key) > _MAX_KEY:
                 return build_problem(422, f"Idempotency-Key has {len(key)} characters; {_MAX_KEY} at most")
             access = get_asked(request).console.doorkeeper.read_access()
-            asked = get_asked(request).actor
-            place = f"{asked.way}:{asked.name}\n{request.method} {request.url.path}\n{key}"
+            place = f"{get_asked(request).actor.key}\n{request.method} {request.url.path}\n{key}"
             name, content = sha256(place.encode()).hexdigest(), sha256(await request.body()).hexdigest()
             kept = await run_in_threadpool(access.find_answer, name)
             if kept is not None:

@@ -1,4 +1,4 @@
-"""Sign in by a token, sign out, and the colours of the pages."""
+"""Sign in by a token or a provider, sign out, and the colours of the pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from pynomaly.console.access.middleware import set_session
-from pynomaly.console.access.recognise import SESSION_COOKIE, AccessDeniedError
+from pynomaly.console.access.provider import SignInError
+from pynomaly.console.access.recognise import SESSION_COOKIE, AccessDeniedError, Doorkeeper, security_log
+from pynomaly.console.access.sign_in import DEPARTURE_COOKIE, DEPARTURE_SECONDS, SignInDesk
 from pynomaly.console.pages.forms import SentForm
 from pynomaly.console.pages.rendering import render_page
 from pynomaly.records.palette import declare_colors
@@ -67,18 +69,90 @@ async def post_login(request: Request, form: SentForm) -> Response:
     return response
 
 
+@router.get("/login/provider")
+def leave_for_provider(
+    request: Request, next_page: Annotated[str, Query(alias="next", max_length=2000)] = "/"
+) -> Response:
+    """Send a browser to the provider."""
+    console = request.app.state.console
+    try:
+        place, cookie = _get_desk(console.doorkeeper).send_away(_keep_local(next_page))
+    except SignInError as error:
+        return _refuse_sign_in(request, error, next_page)
+    response = RedirectResponse(place, 303, headers={"Cache-Control": "no-store"})
+    # Lax: it must come along when the provider sends the browser back.
+    response.set_cookie(
+        DEPARTURE_COOKIE,
+        cookie,
+        max_age=DEPARTURE_SECONDS,
+        path="/login",
+        httponly=True,
+        samesite="lax",
+        secure=console.https,
+    )
+    return response
+
+
+@router.get("/login/callback")
+def return_from_provider(request: Request) -> Response:
+    """Open a session for whom the provider sends back, always a new one."""
+    console, query = request.app.state.console, request.query_params
+    keeper: Doorkeeper = console.doorkeeper
+    try:
+        claims, next_page = _get_desk(keeper).take_back(request.cookies.get(DEPARTURE_COOKIE, ""), query)
+        cookie, lasts_s = keeper.open_sign_in(claims, request.state.address)
+    except (SignInError, AccessDeniedError) as error:
+        return _refuse_sign_in(request, error, "/")
+    # A page, no redirect: our cookies are for our own pages, and a redirect would still be the provider's.
+    response = render_page("onward", None, place=_keep_local(next_page), text="You are signed in.")
+    set_session(response, cookie, lasts_s, console.https)
+    response.delete_cookie(DEPARTURE_COOKIE, path="/login")
+    return response
+
+
 @router.post("/logout")
-async def post_logout(form: SentForm) -> Response:
-    """Close the session of this browser."""
-    response = RedirectResponse("/login", 303)
+async def post_logout(request: Request, form: SentForm) -> Response:
+    """Close the session of this browser, for good, and offer to close that of the provider."""
+    keeper: Doorkeeper = request.app.state.console.doorkeeper
+    cookie = request.cookies.get(SESSION_COOKIE, "")
+    was_person = await run_in_threadpool(keeper.close_session, cookie)
+    way_out = ""
+    if was_person and keeper.desk is not None:
+        security_log.info("signed out: %s", getattr(request.state.actor, "name", ""))
+        way_out = await run_in_threadpool(keeper.desk.provider.describe_way_out, "/login")
+    response: Response = RedirectResponse("/login", 303)
+    if way_out:
+        text = "You are signed out here. The provider is asked to sign you out, too."
+        response = render_page("onward", None, place=way_out, text=text)
     response.delete_cookie(SESSION_COOKIE)
     return response
 
 
+def _get_desk(keeper: Doorkeeper) -> SignInDesk:
+    if keeper.desk is None:
+        raise SignInError(404, "nobody signs in by a provider here")
+    return keeper.desk
+
+
+def _refuse_sign_in(request: Request, error: SignInError | AccessDeniedError, next_page: str) -> Response:
+    """Return why nobody was signed in, with the ways to try again."""
+    security_log.warning("sign-in refused: %s, from %s", error, request.state.address)
+    response = _render_login(request, next_page, f"{error}.", error.status)
+    response.delete_cookie(DEPARTURE_COOKIE, path="/login")
+    return response
+
+
 def _render_login(request: Request, next_page: str, problem: str = "", status: int = 200) -> Response:
-    sessions = request.app.state.console.doorkeeper.sessions
-    proof = sessions.prove(request.state.browser)
-    return render_page("login", None, status, form_proof=proof, next=_keep_local(next_page), problem=problem)
+    keeper: Doorkeeper = request.app.state.console.doorkeeper
+    return render_page(
+        "login",
+        None,
+        status,
+        form_proof=keeper.sessions.prove(request.state.browser),
+        next=_keep_local(next_page),
+        provider=keeper.desk.name if keeper.desk else "",
+        problem=problem,
+    )
 
 
 def _keep_local(place: str) -> str:

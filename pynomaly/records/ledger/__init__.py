@@ -7,7 +7,9 @@ Called by `notices`, `store`, `flows`, `console`, `tasks` and `steps`. May impor
 and the wings below `records`.
 """
 
-from pynomaly.records.ledger.access import Access, AccessToken, AnsweredRequest
+from pynomaly.records.ledger.access.sign_ins import SignIn, SignIns
+from pynomaly.records.ledger.access.signature import SIGNED, Identity, Way, read_identity, sign_lines
+from pynomaly.records.ledger.access.tokens import Access, AccessToken, AnsweredRequest
 from pynomaly.records.ledger.accounts import AccountEntry, Accounts
 from pynomaly.records.ledger.alerts.alert_states import (
     ALERT_STATES,
@@ -19,9 +21,9 @@ from pynomaly.records.ledger.alerts.alert_states import (
 )
 from pynomaly.records.ledger.alerts.answers import AlertEvent, Answers, Audit, Label
 from pynomaly.records.ledger.chain import Verification
-from pynomaly.records.ledger.leases import Lease
+from pynomaly.records.ledger.leases import Lease, LeaseHolder
 from pynomaly.records.ledger.ledger import Ledger
-from pynomaly.records.ledger.outbox import Heartbeat, LeaseHolder, Outbox, QueuedNotice
+from pynomaly.records.ledger.outbox import Heartbeat, Outbox, QueuedNotice
 from pynomaly.records.ledger.outcomes import DECISION_KINDS, DECISION_OUTCOMES
 from pynomaly.records.ledger.reads.across import Across, DecisionFilter
 from pynomaly.records.ledger.rows import (
@@ -47,6 +49,7 @@ __all__ = [
     "ALERT_STATES",
     "DECISION_KINDS",
     "DECISION_OUTCOMES",
+    "SIGNED",
     "Access",
     "AccessToken",
     "AccountEntry",
@@ -68,6 +71,7 @@ __all__ = [
     "DeliveryState",
     "FollowedAlert",
     "Heartbeat",
+    "Identity",
     "Label",
     "Lease",
     "LeaseHolder",
@@ -78,6 +82,8 @@ __all__ = [
     "Partition",
     "QueuedNotice",
     "RegistrationResult",
+    "SignIn",
+    "SignIns",
     "StreamEntry",
     "StreamLetter",
     "StreamLog",
@@ -87,5 +93,8 @@ __all__ = [
     "TrainingFacts",
     "TrainingRecord",
     "Verification",
+    "Way",
     "parse_window_key",
+    "read_identity",
+    "sign_lines",
 ]

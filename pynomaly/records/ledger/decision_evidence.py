@@ -23,6 +23,7 @@ __all__ = [
     "BakeEvidence",
     "DegradationEvidence",
     "DrillEvidence",
+    "LeaseEvidence",
     "PendingAliasEvidence",
     "PendingEvidence",
     "PolicyEvidence",
@@ -335,3 +336,13 @@ class AbandonedTrainingEvidence(DecisionEvidence):
     kinds: ClassVar[tuple[str, ...]] = ("train",)
     version: int | None
     key: str
+
+
+@dataclass(frozen=True)
+class LeaseEvidence(DecisionEvidence):
+    """Who held a lease and ended, its process as the ledger knew it, and who took the lease over."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("lease",)
+    held_by: str
+    process: str
+    taken_by: str

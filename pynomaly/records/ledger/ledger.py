@@ -6,8 +6,10 @@ any two of them. Opening takes milliseconds, so a step opens the ledger, writes,
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -18,9 +20,11 @@ from typing import Any
 from sqlalchemy import func, insert, select, text
 
 from pynomaly.errors import RecordError
+from pynomaly.records.ledger.access.signature import sign_content
 from pynomaly.records.ledger.chain import GENESIS, Verification, link_decision, verify_chain
 from pynomaly.records.ledger.database import Database, read_utc_now
-from pynomaly.records.ledger.leases import Lease
+from pynomaly.records.ledger.decision_evidence import LeaseEvidence
+from pynomaly.records.ledger.leases import Lease, LeaseHolder
 from pynomaly.records.ledger.rows import (
     Decision,
     HasKey,
@@ -43,6 +47,8 @@ __all__ = ["LEASE_TTL", "Ledger"]
 
 LEASE_TTL = timedelta(minutes=5)
 """How long a lease lasts unless its holder renews it; a dead holder blocks others no longer than this."""
+
+_log = logging.getLogger(__name__)
 
 
 class Ledger(LedgerSections):
@@ -100,6 +106,7 @@ class Ledger(LedgerSections):
         """
         if not decision.key:
             raise RecordError(f"the decision {decision.kind!r} about {decision.subject!r} has no key")
+        decision = replace(decision, evidence=sign_content(decision.evidence, decision.actor))
         with self._database.begin_write() as connection:
             if lease is not None:
                 lease.fence(connection)
@@ -286,18 +293,19 @@ class Ledger(LedgerSections):
         Parameters
         ----------
         name : str
-            Work that only one process may do at a time, e.g. ``"train:quickstart"``.
+            Work that only one process may do at a time, e.g. ``"train:quickstart"``: what, and of whom.
         owner : str
             Who takes it, shown to others that try; by default this machine and process.
         ttl : timedelta
-            How long it lasts unless renewed; if the holder dies, it becomes free after this time.
+            How long it lasts unless renewed. If the holder dies, it becomes free after this time, and at
+            once for processes that can know of the death; the ledger then records who took it over.
         renew : bool
             Renew in the background while the body runs.
 
         Raises
         ------
         LeaseHeldError
-            If somebody else holds it and it has not expired.
+            If somebody else holds it, it has not expired and its process may be alive.
         """
         owner = owner or f"process {os.getpid()} on {socket.gethostname()}"
         lease = Lease(self._database, name, owner, ttl)
@@ -306,7 +314,33 @@ class Ledger(LedgerSections):
         if renew:
             lease.keep_alive()
         try:
+            if lease.taken_from is not None:
+                self._record_takeover(lease, lease.taken_from)
             yield lease
         finally:
             with self._database.translate_errors(f"release the lease {name!r}"):
                 lease.release()
+
+    def _record_takeover(self, lease: Lease, dead: LeaseHolder) -> None:
+        """Record that the holder of a lease ended without releasing it, and who does its work now."""
+        until = dead.expires.isoformat(timespec="seconds")
+        reason = (
+            f"{dead.owner} held {lease.name!r} until {until} and ended without releasing it; "
+            f"{lease.owner} has taken it over"
+        )
+        _log.warning("%s", reason)
+        pipeline = lease.name.partition(":")[2].partition(":")[0]
+        if not pipeline:
+            return
+        self.record_decision(
+            Decision(
+                key=f"lease:{uuid.uuid4().hex}",
+                pipeline=pipeline,
+                kind="lease",
+                subject=lease.name,
+                outcome="taken over",
+                reasons=(reason,),
+                evidence=LeaseEvidence(dead.owner, dead.process, lease.owner),
+                as_of=self._database.clock(),
+            )
+        )

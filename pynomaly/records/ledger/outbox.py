@@ -15,10 +15,11 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
 from pynomaly.records.ledger.database import Database
+from pynomaly.records.ledger.leases import LeaseHolder
 from pynomaly.records.ledger.tables import beats, followed_alerts, leases, messages
 from pynomaly.records.ledger.transit.followed import FollowedAlert, FollowedAlerts, write_change
 
-__all__ = ["Action", "Heartbeat", "LeaseHolder", "Outbox", "QueuedNotice"]
+__all__ = ["Action", "Heartbeat", "Outbox", "QueuedNotice"]
 
 Action = Literal["notice", "trigger", "acknowledge", "resolve"]
 """What a message does to the incident of its alert; a notice has none."""
@@ -92,15 +93,6 @@ class Heartbeat:
     work: str
     at: datetime
     seq: int = 0
-
-
-@dataclass(frozen=True)
-class LeaseHolder:
-    """A lease as other processes see it."""
-
-    name: str
-    owner: str
-    expires: datetime
 
 
 class Outbox:
@@ -232,16 +224,16 @@ class Outbox:
     def list_lease_holders(self) -> tuple[LeaseHolder, ...]:
         """Return every lease, live or expired."""
         rows = self._database.read_rows(
-            select(leases.c.name, leases.c.owner, leases.c.expires).order_by(leases.c.name)
+            select(leases.c.name, leases.c.owner, leases.c.expires, leases.c.process).order_by(leases.c.name)
         )
         return tuple(LeaseHolder(**row._mapping) for row in rows)
 
-    def remove_expired_lease(self, holder: LeaseHolder, before: datetime) -> bool:
-        """Remove a lease that expired before `before` and was not renewed since; returns whether it did."""
+    def remove_lease(self, holder: LeaseHolder) -> bool:
+        """Remove a lease unless it was renewed or taken since it was listed; returns whether it did."""
         same_lease = (leases.c.name == holder.name) & (leases.c.expires == holder.expires)
         with self._database.begin_write() as connection:
             removed_rows = connection.execute(
-                delete(leases).where(same_lease & (leases.c.expires < before))
+                delete(leases).where(same_lease & (leases.c.process == holder.process))
             ).rowcount
         return removed_rows == 1
 

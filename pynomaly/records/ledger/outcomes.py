@@ -24,6 +24,7 @@ DECISION_OUTCOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "degradation": ("normal", "warning", "degraded", "critical", "recovering", "insufficient_data"),
         "drill": ("passed", "failed"),
         "expired": ("expired",),
+        "lease": ("taken over",),
         "pending": (*_NO_WORSE, "policy", "recalibrated"),
         "policy": ("registered", "unchanged"),
         "promote": (

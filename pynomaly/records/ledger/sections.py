@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pynomaly.records.ledger.access import Access
+from pynomaly.records.ledger.access.tokens import Access
 from pynomaly.records.ledger.accounts import Accounts
 from pynomaly.records.ledger.alerts.alert_states import AlertStates
 from pynomaly.records.ledger.alerts.answers import Answers

@@ -24,7 +24,7 @@ from sqlalchemy.types import TypeDecorator
 from pynomaly.errors import RecordError
 
 __all__ = ["beats", "decisions", "leases", "messages", "observations", "partitions", "trainings"]
-__all__ += ["access_tokens", "answered_requests", "followed_alerts"]
+__all__ += ["followed_alerts"]
 __all__ += ["account_entries", "alert_events", "alert_states", "audits", "deliveries", "labels"]
 __all__ += ["stream_entries", "stream_letters", "stream_positions"]
 
@@ -121,6 +121,7 @@ leases = Table(
     Column("owner", String(200), nullable=False),
     Column("token", String(32), nullable=False),
     Column("expires", Moment, nullable=False),
+    Column("process", String(100), nullable=False, server_default=""),
 )
 
 messages = Table(
@@ -315,29 +316,4 @@ stream_letters = Table(
     Column("at", Moment, nullable=False),
     Column("published", Moment),
     sqlite_autoincrement=True,
-)
-
-access_tokens = Table(
-    "access_tokens",
-    metadata,
-    Column("id", String(16), primary_key=True),
-    Column("sha256", String(64), nullable=False, unique=True),
-    Column("name", String(200), nullable=False),
-    Column("actor", String(200), nullable=False),
-    Column("role", String(16), nullable=False),
-    Column("pipelines", JSON, nullable=False),
-    Column("created", Moment, nullable=False),
-    Column("expires", Moment, nullable=False),
-    Column("revoked", Moment),
-    Column("used", Moment),
-)
-
-answered_requests = Table(
-    "answered_requests",
-    metadata,
-    Column("key", String(64), primary_key=True),
-    Column("request", String(64), nullable=False),
-    Column("status", Integer, nullable=False),
-    Column("answer", LargeBinary, nullable=False),
-    Column("at", Moment, nullable=False, index=True),
 )

@@ -154,10 +154,10 @@ def name_run_lease(pipeline: Pipeline, run_id: str) -> str:
 
 
 def list_live_leases(pipeline: Pipeline, now: datetime) -> frozenset[str]:
-    """Returns the names of the pipeline's leases that have not expired at `now`."""
+    """Returns the names of the pipeline's leases that have not expired and whose holder may be alive."""
     with Ledger.open(pipeline.ledger_url) as ledger:
-        leases = ledger.outbox.list_lease_holders()
-    return frozenset(item.name for item in leases if _owns_lease(pipeline, item.name) and item.expires > now)
+        leases = [item for item in ledger.outbox.list_lease_holders() if _owns_lease(pipeline, item.name)]
+    return frozenset(item.name for item in leases if item.expires > now and not item.is_dead())
 
 
 def record_heartbeat(pipeline: Pipeline, work: str) -> None:
@@ -171,13 +171,12 @@ def _owns_lease(pipeline: Pipeline, lease: str) -> bool:
 
 
 def _clear_dead_leases(pipeline: Pipeline, now: datetime) -> tuple[str, ...]:
-    """Remove leases that expired more than one lease lifetime ago; returns their names."""
+    """Remove leases of ended processes, and those that expired a lease lifetime ago; returns their names."""
     removed = []
     with Ledger.open(pipeline.ledger_url) as ledger:
         for holder in ledger.outbox.list_lease_holders():
-            if _owns_lease(pipeline, holder.name) and ledger.outbox.remove_expired_lease(
-                holder, now - LEASE_TTL
-            ):
+            is_over = holder.expires < now - LEASE_TTL or holder.is_dead()
+            if _owns_lease(pipeline, holder.name) and is_over and ledger.outbox.remove_lease(holder):
                 removed.append(holder.name)
     return tuple(removed)
 

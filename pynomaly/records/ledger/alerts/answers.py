@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Row, Table, select
 
 from pynomaly.errors import RecordError
+from pynomaly.records.ledger.access.signature import sign_content
 from pynomaly.records.ledger.alerts.projection import renew_alert_states
 from pynomaly.records.ledger.database import Database
 from pynomaly.records.ledger.rows import to_json
@@ -110,7 +111,7 @@ class Answers:
                 raise RecordError(f"a {type(fact).__name__} has no key: written twice it would be two")
             row = {**vars(fact), "at": fact.at or now}
             if "content" in row:
-                row["content"] = to_json(row["content"])
+                row["content"] = to_json(sign_content(row["content"], row["actor"]))
             rows.setdefault(_TABLES[type(fact)], []).append(row)
         with self._database.begin_write() as connection:
             added: set[str] = set()

@@ -14,9 +14,10 @@ from typing import Any
 
 from sqlalchemy import Select, delete, insert, select, update
 
+from pynomaly.records.ledger.access.sign_ins import SignIns
+from pynomaly.records.ledger.access.tables import access_tokens, answered_requests
 from pynomaly.records.ledger.database import Database
 from pynomaly.records.ledger.rows import to_json
-from pynomaly.records.ledger.tables import access_tokens, answered_requests
 
 __all__ = ["TOKEN_START", "Access", "AccessToken", "AnsweredRequest"]
 
@@ -74,6 +75,11 @@ class Access:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    @property
+    def sign_ins(self) -> SignIns:
+        """People who are signed in by a provider."""
+        return SignIns(self._database)
 
     def create_token(
         self, name: str, actor: str, role: str, pipelines: Sequence[str], expires: datetime
