@@ -235,7 +235,7 @@ def judge_by_catches(
 def _test_signs(more: int, fewer: int) -> float:
     """Return the chance of at least `more` of the `more` + `fewer` changes where both ways are as likely."""
     changed = more + fewer
-    return sum(math.comb(changed, count) for count in range(more, changed + 1)) / 2**changed
+    return float(sum(math.comb(changed, count) for count in range(more, changed + 1)) / 2**changed)
 
 
 def _is_open(verdict: Verdict, settings: config.Comparison) -> bool:
