@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pynomaly.config import Pipeline, load_pipeline
@@ -31,6 +32,8 @@ HERE = Path(__file__).parent
 DAY = Window(datetime(2026, 1, 28, tzinfo=UTC), datetime(2026, 1, 29, tzinfo=UTC))
 NEXT_DAY = Window(datetime(2026, 1, 29, tzinfo=UTC), datetime(2026, 1, 30, tzinfo=UTC))
 MOMENT = datetime(2026, 2, 2, tzinfo=UTC)
+# NumPy's exponentials and powers round the last place otherwise on processors with AVX-512 than without.
+LAST_PLACES = 4
 HEAD = "ff86576fc0745796298b959d1030c0c00bdb47f23f548dc7ff907f39eac20b00"
 
 
@@ -70,15 +73,17 @@ def test_its_champion_is_known(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
-def test_its_models_score_their_golden_rows_to_the_bit(pipeline: Pipeline, version: int) -> None:
+def test_its_models_score_their_golden_rows_as_they_did(pipeline: Pipeline, version: int) -> None:
     expected = json.loads((HERE / "first_edition_scores.json").read_text())[str(version)]
     registry = Registry.open_for(pipeline)
     ref = registry.find_version("machines", version)
     assert ref.sha256 == expected["sha256"]
     bundle = registry.load_bundle(ref)
-    assert [value.hex() for value in bundle.raw_scores(bundle.golden).tolist()] == expected["scores"]
+    raw = [float.fromhex(value) for value in expected["scores"]]
+    np.testing.assert_array_max_ulp(bundle.raw_scores(bundle.golden), np.array(raw), LAST_PLACES)
     scored = bundle.score(bundle.golden)
-    assert [value.hex() for value in scored["p_value"].tolist()] == expected["p_values"]
+    p_values = [float.fromhex(value) for value in expected["p_values"]]
+    np.testing.assert_array_max_ulp(scored["p_value"].to_numpy(), np.array(p_values), LAST_PLACES)
     assert scored["is_anomaly"].tolist() == expected["is_anomaly"]
 
 
