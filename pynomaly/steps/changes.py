@@ -35,9 +35,6 @@ MAX_WINDOWS = 366
 labels, what adds up, trainings and comparisons. A version has one observation of each, however often it is
 judged."""
 
-LEAST_GROWTH = 1.5
-"""How many times as long as what a champion learned a reference is at least from which it learns again."""
-
 
 def find_training_start(cause: str, observations: Sequence[Observation], learned: str) -> datetime | None:
     """Returns from where on the rows are learned that a training for `cause` is for; None for all of them.
@@ -129,8 +126,7 @@ def has_grown(
     """Returns whether there are twice the rows by now that the champion learned, of the world it learned.
 
     A champion that learned a change alone learned few rows. From the first of them on, time has become twice
-    as long, or a whole reference that is half as long again at least: less teaches nothing that a tie could
-    not lose. And in no window of the champion columns have drifted.
+    as long, or a whole reference; and in no window of the champion columns have drifted.
 
     Parameters
     ----------
@@ -144,7 +140,7 @@ def has_grown(
         ``windows.reference``.
     """
     edges = parse_window_key(learned)
-    if edges is None or LEAST_GROWTH * (edges[1] - edges[0]) > reference:
+    if edges is None or edges[1] - edges[0] >= reference:
         return False
     if any(item.data == "drift" for item in observations):
         return False

@@ -288,8 +288,7 @@ LEARNED = "20260101T000000Z--20260108T000000Z"
     [
         (14, LEARNED, 28, {}, True),  # twice as long
         (13, LEARNED, 28, {}, False),
-        (11, LEARNED, 11, {}, True),  # a whole reference
-        (10, LEARNED, 10, {}, False),  # a whole one, and a few rows more alone
+        (10, LEARNED, 10, {}, True),  # a whole reference
         (14, LEARNED, 7, {}, False),  # it learned a whole one
         (14, LEARNED, 28, {"data": "drift"}, False),  # another change
         (14, LEARNED, 28, {"alert_status": "violated"}, True),
