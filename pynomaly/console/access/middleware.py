@@ -15,8 +15,8 @@ from pynomaly.console.access.recognise import (
     SESSION_COOKIE,
     AccessDeniedError,
     Doorkeeper,
-    security_log,
 )
+from pynomaly.console.access.security_events import log_event
 from pynomaly.console.problems import build_problem
 
 __all__ = ["MAX_BODY", "MAX_FILE", "AccessMiddleware", "set_session"]
@@ -160,7 +160,10 @@ class AccessMiddleware:
             reason = "a browser's request has no proof of our page (X-Pynomaly-Proof)"
         else:
             return None
-        security_log.warning("request refused: %s to %s: %s", request.method, request.url.path, reason)
+        state = request.state
+        place = f"{request.method} {request.url.path}"
+        who = state.actor.identity if state.actor else None
+        log_event("request_refused", who, address=state.address, about=place, reason=reason)
         return build_problem(403, reason)
 
     def _list_headers(self, browser: str) -> list[tuple[bytes, bytes]]:

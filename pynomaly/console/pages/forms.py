@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from pydantic import ValidationError
 
-from pynomaly.console.access.recognise import security_log
+from pynomaly.console.access.security_events import log_event
 from pynomaly.console.context import RoleError
 from pynomaly.errors import ConfigError
 
@@ -44,10 +44,13 @@ async def _read_form(request: Request) -> Form:
 
 def check_proof(request: Request, proof: str) -> None:
     """Raise RoleError unless a form comes from a page of this browser's."""
-    browser = request.state.browser
-    if not request.app.state.console.doorkeeper.sessions.accepts(browser, proof):
-        security_log.warning("form refused: %s has no proof", request.url.path)
-        raise RoleError("the form is not from a page of this session; load the page again")
+    state = request.state
+    if not request.app.state.console.doorkeeper.sessions.accepts(state.browser, proof):
+        reason = "the form is not from a page of this session; load the page again"
+        place = f"{request.method} {request.url.path}"
+        who = state.actor.identity if state.actor else None
+        log_event("request_refused", who, address=state.address, about=place, reason=reason)
+        raise RoleError(reason)
 
 
 SentForm = Annotated[Form, Depends(_read_form)]
