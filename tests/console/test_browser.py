@@ -188,6 +188,7 @@ def test_a_file_is_dropped_corrected_and_trained(page: Page, local: httpx.Client
     page.get_by_label("noise is").select_option("left out")
     page.get_by_role("button", name="Read it again").click()
     expect(page.locator("tr", has_text="noise")).to_contain_text("left out, as asked")
+    assert page.url.endswith("?role.noise=out")
     with page.expect_download() as downloaded:
         page.get_by_role("link", name="Download the YAML").click()
     assert "noise" in downloaded.value.path().read_text()

@@ -154,3 +154,8 @@ if (drop) {
     drop.requestSubmit();
   });
 }
+
+// What is left as it was read makes the address no longer.
+document.querySelector("[data-lean]")?.addEventListener("formdata", (event) => {
+  for (const [name, value] of [...event.formData]) if (!value) event.formData.delete(name);
+});
