@@ -18,7 +18,7 @@ from pynomaly.console.access import middleware
 from pynomaly.console.access.bounded_exchange import BoundedExchange, Bounds
 from pynomaly.console.app import create_console
 from pynomaly.console.pipelines import Pipelines
-from tests.console.conftest import SECRET, first_alert, place_of
+from tests.console.conftest import SECRET, TRAIN, first_alert, place_of
 from tests.servers import answering
 
 POST: Scope = {"type": "http", "method": "POST", "path": "/"}
@@ -180,7 +180,7 @@ def test_a_slow_body_ends_with_408_on_the_wire(local: httpx.Client, monkeypatch:
 def test_a_slow_handler_ends_with_503(configs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(middleware, "BOUNDS", Bounds(read_s=0.2))
     may_go = threading.Event()
-    app = create_console(Pipelines([configs]), SECRET)
+    app = create_console(Pipelines([configs]), SECRET, home=configs.parent, train=TRAIN)
     app.add_api_route("/api/v1/slow", lambda: may_go.wait(30) and {})
     try:
         with answering(app) as client:
