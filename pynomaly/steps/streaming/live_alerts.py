@@ -134,6 +134,7 @@ class LiveAlerts:
     def _list_due(self, ledger: Ledger, closing: Collection[str]) -> list[str]:
         """Return the open windows with alerts that were not grouped yet."""
         windows = ledger.stream.list_open_windows(self._pipeline.name)
+        self._forget_others({item.window for item in windows})
         return [
             item.window
             for item in windows
@@ -141,6 +142,11 @@ class LiveAlerts:
             and item.window not in closing
             and item.newest_alert > self._newest.get(item.window, 0)
         ]
+
+    def _forget_others(self, windows: Collection[str]) -> None:
+        """Forget what is known of windows that are closed."""
+        self._newest = {key: seq for key, seq in self._newest.items() if key in windows}
+        self._explained = Counter({key: n for key, n in self._explained.items() if key in windows})
 
     def _build_window(self, key: str, entries: list[StreamEntry]) -> AlertingWindow:
         whole = self._pipeline.grouping.needed > 1
