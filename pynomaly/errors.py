@@ -150,6 +150,10 @@ class NothingPendingError(RecordError, LookupError):
     """No promotion waits for an answer, or the named one does not."""
 
 
+class ApprovalError(PynomalyError):
+    """An approval does not count: nobody vouches for who gives it, or they asked for it themselves."""
+
+
 class LeaseHeldError(RecordError):
     """Another process holds the lease for this work.
 

@@ -134,13 +134,14 @@ def console(
         )
     if sign_in and not team:
         raise ConfigError("--sign-in without --team: whoever reaches this console is its admin; add --team")
+    from pynomaly.console.access.security_events import SECURITY_LOG
     from pynomaly.console.access.sessions import read_secret
     from pynomaly.console.access.sign_in_settings import load_sign_in
     from pynomaly.console.app import create_console, run_console
     from pynomaly.console.pipelines import Pipelines
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("pynomaly.security").setLevel(logging.INFO)
+    logging.getLogger(SECURITY_LOG).setLevel(logging.INFO)
     links = {
         name: address
         for name, variable in (("Prefect", "PYNOMALY_PREFECT_PAGES"), ("MLflow", "PYNOMALY_MLFLOW_PAGES"))

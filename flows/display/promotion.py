@@ -35,6 +35,10 @@ def show_pending_promotions(result: dict[str, Any]) -> None:
         show_decision(item)
         for line in item["standing"]:
             console.print(f"  {line}")
+        if item["needed"] > 1:
+            console.print(f"  {len(item['approvals'])} of {item['needed']} people have approved it")
+            for line in item["approvals"]:
+                console.print(f"    {line}")
         diff = item["evidence"]["diff"]
         if not diff:
             console.print(f"  what would change is not known: {item['evidence']['diff_error']}")

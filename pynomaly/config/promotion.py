@@ -57,6 +57,9 @@ class Promotion(Settings):
     mode: Literal["automatic", "approval", "never"] = Field(
         "automatic", description="what a superior verdict does"
     )
+    approvals: int = Field(
+        1, ge=1, le=5, description="people who must approve; from 2 on each is signed in at a provider"
+    )
     expires: Duration = Field(
         timedelta(days=7), gt=timedelta(0), description="a promotion that waits longer than this is refused"
     )
@@ -84,5 +87,15 @@ class Promotion(Settings):
             raise ValueError(
                 "promotion.mode never and promotion.by_hand refuse leave no way to a new champion; "
                 "set one of them otherwise"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _leave_no_way_around(self) -> Promotion:
+        if self.approvals > 1 and (self.mode, self.by_hand) != ("approval", "refuse"):
+            raise ValueError(
+                f"promotion.approvals {self.approvals} with promotion.mode {self.mode} and promotion.by_hand "
+                f"{self.by_hand}: without several people a version could become champion; set mode: approval "
+                f"and by_hand: refuse"
             )
         return self

@@ -11,7 +11,8 @@ from fastapi import Request
 
 from pynomaly.config import Pipeline
 from pynomaly.console.access.actors import Actor, Role
-from pynomaly.console.access.recognise import Doorkeeper, security_log
+from pynomaly.console.access.recognise import Doorkeeper
+from pynomaly.console.access.security_events import log_event
 from pynomaly.console.brief_cache import BriefCache
 from pynomaly.console.bundles import BundleCache
 from pynomaly.console.changes import ChangeFeed
@@ -49,6 +50,7 @@ class Asked:
     console: ConsoleParts
     actor: Actor
     browser: str
+    address: str
     _visible: tuple[Pipeline, ...] | None = field(default=None, repr=False)
 
     @property
@@ -109,15 +111,23 @@ class Asked:
         """
         (pipeline,) = self.choose((name,))
         if not self.actor.may(role, name):
-            security_log.warning("role refused: %s is no %s of %s", self.actor.name, role, name)
-            raise RoleError(f"{self.actor.name} is no {role} of {name}")
+            raise self._refuse_role(f"{self.actor.name} is no {role} of {name}", name)
         return pipeline
+
+    def require_admin(self) -> None:
+        """Raise RoleError unless the actor is an admin of all pipelines, also of those to come."""
+        if not self.actor.may_everywhere("admin"):
+            raise self._refuse_role(f"{self.actor.name} is no admin of all pipelines", "*")
+
+    def _refuse_role(self, reason: str, pipeline: str) -> RoleError:
+        log_event("role_refused", self.actor.identity, address=self.address, about=pipeline, reason=reason)
+        return RoleError(reason)
 
 
 def get_asked(request: Request) -> Asked:
     """Return who asks; used by each route through ``Depends``."""
     state = request.state
-    return Asked(request.app.state.console, state.actor, state.browser)
+    return Asked(request.app.state.console, state.actor, state.browser, state.address)
 
 
 async def depend_on_asked(request: Request) -> Asked:

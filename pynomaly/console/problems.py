@@ -11,6 +11,7 @@ from fastapi import Response
 
 from pynomaly.console.schemas import FieldProblem, Problem
 from pynomaly.errors import (
+    ApprovalError,
     LeaseHeldError,
     NoChampionError,
     NothingPendingError,
@@ -25,6 +26,7 @@ __all__ = ["build_problem", "describe_error", "describe_fields", "find_status"]
 
 _STATUSES: tuple[tuple[type[PynomalyError], int], ...] = (
     (UnknownNameError, 404),
+    (ApprovalError, 403),
     (NothingPendingError, 409),
     (NoChampionError, 409),
     (RefusedError, 409),

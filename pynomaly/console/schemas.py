@@ -221,6 +221,9 @@ class PendingPromotion(Shown):
     verdict: dict[str, Any] | None
     diff: dict[str, Any] | None = Field(description="alerts gained, lost and kept by it")
     diff_error: str
+    approvals: tuple[str, ...] = Field(description="names of the people who have approved it so far")
+    needed: int = Field(description="people who must approve it")
+    obstacle: str = Field(description="why an approval of who asks would not count; empty: it would")
 
 
 class WindowLine(Shown):

@@ -9,35 +9,55 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from statistics import fmean
 
-from pynomaly.config import Degradation
+from pynomaly.config import Degradation, Pipeline
 from pynomaly.judging.drift.columns.carried_shifts import SCORE
 from pynomaly.judging.drift.degradation import Observation
 from pynomaly.judging.drift.ranking import find_bad_run, judge_thresholds
+from pynomaly.judging.normal_alerts import explain_rare_alerts
 from pynomaly.records.ledger import parse_window_key
 
 __all__ = [
+    "MAX_WINDOWS",
+    "explain_request",
     "find_cause",
-    "find_change_start",
     "find_drift_start",
     "find_learned_start",
+    "find_training_start",
     "has_grown",
     "has_outlasted",
+    "has_rare_alerts",
     "learned_more",
     "recalibrates_again",
 ]
 
+MAX_WINDOWS = 366
+"""Number of a version's windows, the newest ones, that are read: for verdicts, the last checks without
+labels, what adds up, trainings and comparisons. A version has one observation of each, however often it is
+judged."""
 
-def find_change_start(observations: Sequence[Observation]) -> datetime | None:
-    """Returns the start of the unbroken run of bad windows that ends with the newest one, or None.
 
-    Where the columns of the newest one have drifted, the run is of such windows: earlier ones that were bad
-    for another cause, a rate of alerts for example, hold rows of before the change.
+def find_training_start(cause: str, observations: Sequence[Observation], learned: str) -> datetime | None:
+    """Returns from where on the rows are learned that a training for `cause` is for; None for all of them.
+
+    That is the start of the unbroken run of bad windows that ends with the newest one. Where the columns of
+    that one have drifted, the run is of such windows: earlier ones that were bad for another cause, a rate of
+    alerts for example, hold rows of before the change. Where alerts are rare, it is the end of what the
+    champion learned: that is what is wrong. Where the champion's own rows have grown, they are learned, too.
 
     Parameters
     ----------
+    cause : str
+        As :func:`find_cause` gives it.
     observations : sequence of Observation
         Of one champion, oldest first.
+    learned : str
+        Key of the window that its detector learned; "all" where that is not known.
     """
+    if cause == "growth":
+        return None
+    if cause == "rare_alerts":
+        own = parse_window_key(learned)
+        return own[1] if own else None
     run = find_bad_run(observations)
     edges = parse_window_key(run[0].window) if run else None
     return find_drift_start(observations) or (edges[0] if edges else None)
@@ -127,6 +147,44 @@ def has_grown(
     return until - edges[0] >= min(2 * (edges[1] - edges[0]), reference)
 
 
+def has_rare_alerts(
+    observations: Sequence[Observation], pipeline: Pipeline, withdrawn: Sequence[str] = ()
+) -> bool:
+    """Returns whether normal rows alert far more rarely than the champion promised.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        Of one champion.
+    pipeline : Pipeline
+    withdrawn : sequence of str
+        Promises of the champion that no longer hold. Where p-values are shown to be wrong, it takes less to
+        say that they are too large.
+    """
+    known = "exchangeability" in withdrawn
+    alpha = 1 - pipeline.degradation.confidence if known else pipeline.drift.alpha
+    return bool(_explain_rare_alerts(observations, pipeline, alpha))
+
+
+def explain_request(
+    observations: Sequence[Observation], learned: str, until: datetime, pipeline: Pipeline
+) -> str:
+    """Returns why to train though no window is bad; "" where nothing asks for it.
+
+    Parameters are those of :func:`has_grown`.
+    """
+    if reason := _explain_rare_alerts(observations, pipeline, pipeline.drift.alpha):
+        return reason
+    if has_grown(observations, learned, until, pipeline.windows.reference):
+        return "there are twice the rows by now that the champion learned, and no column drifted since"
+    return ""
+
+
+def _explain_rare_alerts(observations: Sequence[Observation], pipeline: Pipeline, alpha: float) -> str:
+    counted = [item.normal for item in observations if item.normal is not None]
+    return explain_rare_alerts(counted, pipeline.degradation.alert_rate_factor, alpha)
+
+
 def learned_more(
     observations: Sequence[Observation], learned: str, window: str, reference: timedelta
 ) -> bool:
@@ -159,15 +217,18 @@ def find_cause(
     settings: Degradation,
     withdrawn: Sequence[str] = (),
     grown: bool = False,
+    rare_alerts: bool = False,
 ) -> str:
     """Returns why to train, as :mod:`pynomaly.judging.drift.retraining` names causes.
 
-    `withdrawn` are promises of the champion that no longer hold. Where its rows have `grown`
-    (:func:`has_grown`), that is the cause, unless performance dropped or columns drifted: more rows mend
-    thresholds and scores, too.
+    `withdrawn` are promises of the champion that no longer hold. Where it has `rare_alerts`
+    (:func:`has_rare_alerts`) or its rows have `grown` (:func:`has_grown`), that is the cause, unless
+    performance dropped or columns drifted: other rows mend thresholds and scores, too.
     """
     cause = _find_problem(observations, settings, withdrawn)
-    return "growth" if grown and cause not in ("performance", "data_drift") else cause
+    if cause in ("performance", "data_drift"):
+        return cause
+    return "rare_alerts" if rare_alerts else "growth" if grown else cause
 
 
 def _find_problem(

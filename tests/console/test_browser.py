@@ -14,6 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.console.conftest import first_alert, place_of
+from tests.console.promotions import wait_for_two
 from tests.console.providers import running_site
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
@@ -212,3 +213,22 @@ def test_a_person_signs_in_at_a_provider_of_another_site_and_out_again(
         page.wait_for_url(f"{site.address.rstrip('/')}/login*")
         page.goto("/decisions")
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_two_people_click_approve(browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pumps = wait_for_two(tmp_path / "configs", monkeypatch)
+    with running_site(pumps.origin.parent) as site:
+        for login, effect in (("u-ann", "1 of 2 people: it waits"), ("u-ben", "promote of pumps v2")):
+            with browser.new_context(base_url=site.address) as context:
+                page = context.new_page()
+                page.goto("/decisions")
+                page.get_by_role("link", name="Sign in at localhost").click()
+                page.get_by_placeholder("Enter any login").fill(login)
+                page.get_by_placeholder("and password").fill("x")
+                page.get_by_role("button", name="Sign-in").click()
+                page.get_by_role("button", name="Continue").click()
+                page.wait_for_url(f"{site.address.rstrip('/')}/decisions")
+                page.get_by_label("Reason").fill("the diff is small")
+                page.get_by_role("button", name="Approve v2").click()
+                expect(page.get_by_role("status").first).to_contain_text(effect)
+                assert find_violations(page) == []

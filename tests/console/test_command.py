@@ -53,7 +53,7 @@ def test_a_team_comes_by_tokens_and_the_log_says_who_was_refused(configs: Path) 
         process.send_signal(signal.SIGINT)
         _, log = process.communicate(timeout=30)
     assert f"2 pipelines on http://0.0.0.0:{port}" in log
-    assert "token refused: unknown" in log
+    assert '"event": "token_refused"' in log
     assert made["secret"] not in log
 
 

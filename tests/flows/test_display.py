@@ -344,7 +344,15 @@ RESULTS: dict[str, dict[str, Any]] = {
     "show_past_champion": {"pipeline": PIPELINE, "at": "2026-01-19", "champion": 1, "decision": DECISION},
     "show_pending_promotions": {
         "pipeline": PIPELINE,
-        "pending": [{**DECISION, "standing": [SENTENCE], "evidence": {"diff": DIFF}}],
+        "pending": [
+            {
+                **DECISION,
+                "standing": [SENTENCE],
+                "approvals": [SENTENCE],
+                "needed": 2,
+                "evidence": {"diff": DIFF},
+            }
+        ],
         "ended": [DECISION],
     },
     "show_policy_change": {"policy": DECISION, "decision": DECISION},

@@ -43,6 +43,7 @@ WRITERS = {
     "operations/prune.py": {"prune"},
     "operations/reconcile.py": {"silence", "train"},
     "promotion/apply_policy.py": {"policy"},
+    "promotion/approvers.py": {"approval"},
     "promotion/approve.py": {"promote", "refuse", "reject", "expired"},
     "promotion/bake.py": {"bake"},
     "promotion/promote.py": {"promote", "pending", "refuse", "rollback"},
@@ -61,6 +62,7 @@ RULES = ("promotion_rules.py", "past_incidents.py", "verdict.py", "bake_verdict.
 
 READERS = {
     "account": "steps/notices/send.py",
+    "approval": "steps/promotion/approvers.py",
     "bake": "steps/promotion/bake.py",
     "degradation": "steps/reporting/overview.py",
     "drill": "steps/notices/send.py",

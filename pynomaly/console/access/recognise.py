@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,19 +11,17 @@ from urllib.parse import urlsplit
 from pynomaly.console.access.actors import Actor, Grant, parse_role
 from pynomaly.console.access.limits import FailureLimit, RequestLimit
 from pynomaly.console.access.provider import Claims
+from pynomaly.console.access.security_events import log_event
 from pynomaly.console.access.sessions import Sessions
 from pynomaly.console.access.sign_in import SignInDesk
 from pynomaly.records.ledger import Access, AccessToken, Identity, SignIn, Way
 from pynomaly.records.ledger.database import read_utc_now
 
-__all__ = ["BROWSER_COOKIE", "SESSION_COOKIE", "AccessDeniedError", "Doorkeeper", "security_log"]
+__all__ = ["BROWSER_COOKIE", "SESSION_COOKIE", "AccessDeniedError", "Doorkeeper"]
 
 SESSION_COOKIE = "pynomaly_session"
 BROWSER_COOKIE = "pynomaly_browser"
 _LOCAL_HOSTS = frozenset(("localhost", "127.0.0.1", "::1"))
-
-security_log = logging.getLogger("pynomaly.security")
-"""Events of security: wrong tokens, lock-outs, refused roles. No secret is among them."""
 
 
 class AccessDeniedError(Exception):
@@ -77,7 +74,7 @@ class Doorkeeper:
         elif cookie := cookies.get(SESSION_COOKIE):
             actor = self._recognise_session(cookie)
         if actor is None and self.local:
-            self._check_host(headers)
+            self._check_host(headers, address)
             actor = Actor((Grant("admin"),), Identity(_read_user(), "local"))
         if actor is not None and (wait := self.requests.take(actor.key)):
             raise AccessDeniedError(429, f"{actor.name} asks too often", wait)
@@ -88,6 +85,7 @@ class Doorkeeper:
         if wait := self.failures.wait_for(address):
             raise AccessDeniedError(429, f"too many wrong tokens from {address}", wait)
         token = self._find_token(address, secret)
+        log_event("signed_in", _describe_actor(token, "session").identity, address=address)
         return self.sessions.sign({"token": token.id})
 
     def open_sign_in(self, claims: Claims, address: str) -> tuple[str, int]:
@@ -101,12 +99,11 @@ class Doorkeeper:
             403 if no rule gives the person a role.
         """
         desk = self._require_desk()
-        person = f"{claims.name} ({claims.subject} of {desk.provider.settings.issuer})"
+        person = Identity(claims.name, "session", desk.provider.settings.issuer, claims.subject)
         if not desk.settings.list_grants(claims.subject, claims.email, claims.values):
-            security_log.warning("sign-in refused: %s has no role, from %s", person, address)
-            raise AccessDeniedError(
-                403, f"{claims.name} is known, but has no role here; ask an admin for one"
-            )
+            reason = f"{claims.name} is known, but has no role here; ask an admin for one"
+            log_event("sign_in_refused", person, address=address, reason=reason)
+            raise AccessDeniedError(403, reason)
         now = self.clock()
         expires = min(
             datetime.fromtimestamp(claims.expires, UTC), now + timedelta(seconds=self.sessions.lasts_s)
@@ -122,7 +119,7 @@ class Doorkeeper:
             expires,
         )
         secret = self.read_access().sign_ins.open_session(session)
-        security_log.info("signed in: %s, from %s", person, address)
+        log_event("signed_in", person, address=address)
         return self.sessions.sign({"sign_in": secret}), max(0, int((expires - now).total_seconds()))
 
     def close_session(self, cookie: str) -> bool:
@@ -145,10 +142,12 @@ class Doorkeeper:
         now = self.clock()
         if token is None or token.revoked or token.expires <= now:
             self.failures.record_failure(address)
-            what = "unknown" if token is None else f"{token.id} {'revoked' if token.revoked else 'expired'}"
-            security_log.warning("token refused: %s, from %s", what, address)
-            reason = "is not known" if token is None else "was revoked" if token.revoked else "has expired"
-            raise AccessDeniedError(401, f"the token {reason}; ask an admin for another")
+            fault = "is not known" if token is None else "was revoked" if token.revoked else "has expired"
+            reason = f"the token {fault}; ask an admin for another"
+            log_event("token_refused", address=address, about=token.id if token else "", reason=reason)
+            if wait := self.failures.wait_for(address):
+                log_event("locked_out", address=address, reason=f"for {wait} s, after wrong tokens")
+            raise AccessDeniedError(401, reason)
         self.failures.record_success(address)
         return token
 
@@ -173,12 +172,13 @@ class Doorkeeper:
         identity = Identity(session.name, "session", session.issuer, session.subject)
         return Actor(grants, identity) if grants else None
 
-    def _check_host(self, headers: Mapping[str, str]) -> None:
+    def _check_host(self, headers: Mapping[str, str], address: str) -> None:
         """Refuse other names of this machine: a page elsewhere may have pointed its own name here."""
         name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
         if name not in _LOCAL_HOSTS:
-            security_log.warning("host refused: %r", name[:100])
-            raise AccessDeniedError(421, f"{name[:100]!r} is no name of this machine; use 127.0.0.1")
+            reason = f"{name[:100]!r} is no name of this machine; use 127.0.0.1"
+            log_event("host_refused", address=address, about=name, reason=reason)
+            raise AccessDeniedError(421, reason)
 
 
 def _describe_actor(token: AccessToken, way: Way) -> Actor:

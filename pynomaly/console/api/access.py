@@ -13,9 +13,9 @@ from fastapi.responses import StreamingResponse
 from pydantic import ConfigDict, Field
 
 from pynomaly.console.access.actors import Role
-from pynomaly.console.access.recognise import security_log
+from pynomaly.console.access.security_events import log_event
 from pynomaly.console.api.routing import PROBLEMS, ApiRoute, AskedBy
-from pynomaly.console.context import Asked, RoleError, get_asked
+from pynomaly.console.context import Asked, get_asked
 from pynomaly.console.schemas import Shown
 from pynomaly.console.wishes import Taken
 from pynomaly.errors import UnknownNameError
@@ -96,27 +96,29 @@ def show_me(asked: AskedBy) -> Me:
 @router.get("/tokens", summary="Every token without its secret; for an admin")
 def list_tokens(asked: AskedBy) -> tuple[TokenShown, ...]:
     """Return the tokens."""
-    _require_admin(asked)
+    asked.require_admin()
     return tuple(TokenShown.of_token(item) for item in asked.console.doorkeeper.read_access().list_tokens())
 
 
 @router.post("/tokens", summary="Make a token; for an admin", status_code=201)
 def make_token(asked: AskedBy, wish: NewToken) -> TokenMade:
     """Make a token; its secret is in this answer alone."""
-    _require_admin(asked)
+    asked.require_admin()
     access, expires = asked.console.doorkeeper.read_access(), asked.now + timedelta(days=wish.days)
     token, secret = access.create_token(wish.name, wish.actor, wish.role, wish.pipelines, expires)
-    security_log.info("token made: %s, %s of %s, by %s", token.id, token.role, token.actor, asked.actor.name)
+    granted = f"{token.role} of {', '.join(token.pipelines)} for {token.actor}, until {expires:%Y-%m-%d}"
+    who, address = asked.actor.identity, asked.address
+    log_event("token_made", who, address=address, about=token.id, reason=granted)
     return TokenMade(token=TokenShown.of_token(token), secret=secret)
 
 
 @router.delete("/tokens/{token}", summary="Revoke a token; for an admin")
 def revoke_token(asked: AskedBy, token: str) -> TokenShown:
     """Revoke a token at once and for good."""
-    _require_admin(asked)
+    asked.require_admin()
     access = asked.console.doorkeeper.read_access()
     if access.revoke_token(token):
-        security_log.info("token revoked: %s, by %s", token, asked.actor.name)
+        log_event("token_revoked", asked.actor.identity, address=asked.address, about=token)
     for item in access.list_tokens():
         if item.id == token:
             return TokenShown.of_token(item)
@@ -149,9 +151,3 @@ async def _format_changes(asked: Asked, request: Request) -> AsyncIterator[bytes
             yield b": still here\n\n"
         elif not change.pipeline or asked.actor.may("viewer", change.pipeline):
             yield b"event: " + change.kind.encode() + b"\ndata: " + orjson.dumps(change.content) + b"\n\n"
-
-
-def _require_admin(asked: Asked) -> None:
-    if not asked.actor.may_everywhere("admin"):
-        security_log.warning("role refused: %s is no admin", asked.actor.name)
-        raise RoleError(f"{asked.actor.name} is no admin of all pipelines")

@@ -82,7 +82,7 @@ def verify_chain(asked: AskedBy, pipeline: str) -> dict[str, Any]:
 @router.get("/promotions", summary="Promotions that wait for an approval")
 def show_promotions(asked: AskedBy, pipeline: Names) -> tuple[PendingPromotion, ...]:
     """Return what waits."""
-    return list_promotions(asked.pipelines, asked.choose(pipeline), asked.now)
+    return list_promotions(asked.pipelines, asked.choose(pipeline), asked.now, asked.actor.identity)
 
 
 @router.post(

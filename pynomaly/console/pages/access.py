@@ -11,7 +11,8 @@ from starlette.concurrency import run_in_threadpool
 
 from pynomaly.console.access.middleware import set_session
 from pynomaly.console.access.provider import SignInError
-from pynomaly.console.access.recognise import SESSION_COOKIE, AccessDeniedError, Doorkeeper, security_log
+from pynomaly.console.access.recognise import SESSION_COOKIE, AccessDeniedError, Doorkeeper
+from pynomaly.console.access.security_events import log_event
 from pynomaly.console.access.sign_in import DEPARTURE_COOKIE, DEPARTURE_SECONDS, SignInDesk
 from pynomaly.console.pages.forms import SentForm
 from pynomaly.console.pages.rendering import render_page
@@ -116,9 +117,10 @@ async def post_logout(request: Request, form: SentForm) -> Response:
     keeper: Doorkeeper = request.app.state.console.doorkeeper
     cookie = request.cookies.get(SESSION_COOKIE, "")
     was_person = await run_in_threadpool(keeper.close_session, cookie)
+    if cookie and (actor := request.state.actor):
+        log_event("signed_out", actor.identity, address=request.state.address)
     way_out = ""
     if was_person and keeper.desk is not None:
-        security_log.info("signed out: %s", getattr(request.state.actor, "name", ""))
         way_out = await run_in_threadpool(keeper.desk.provider.describe_way_out, "/login")
     response: Response = RedirectResponse("/login", 303)
     if way_out:
@@ -136,7 +138,8 @@ def _get_desk(keeper: Doorkeeper) -> SignInDesk:
 
 def _refuse_sign_in(request: Request, error: SignInError | AccessDeniedError, next_page: str) -> Response:
     """Return why nobody was signed in, with the ways to try again."""
-    security_log.warning("sign-in refused: %s, from %s", error, request.state.address)
+    if isinstance(error, SignInError):  # who has no role was named already
+        log_event("sign_in_refused", address=request.state.address, reason=str(error))
     response = _render_login(request, next_page, f"{error}.", error.status)
     response.delete_cookie(DEPARTURE_COOKIE, path="/login")
     return response

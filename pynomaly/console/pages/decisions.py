@@ -71,7 +71,8 @@ def post_promotion(asked: AskedBy, pipeline: str, version: int, form: SentForm) 
     try:
         answer = Reasoned(reason=form.read("reason"))
         decision = answer_promotion(asked, pipeline, version, answer.reason, approve=approve)
-        effect = f"{decision.kind} of {decision.subject}: {decision.reasons[0] if decision.reasons else ''}"
+        shown = 2 if decision.kind == "approval" else 1  # an approval that others must follow says so
+        effect = f"{decision.kind} of {decision.subject}: {'; '.join(decision.reasons[:shown])}"
     except (ValidationError, PynomalyError) as error:
         problem = str(describe_invalid(error) if isinstance(error, ValidationError) else error)
     return _render_decisions(asked, effect=effect, problem=problem)
@@ -125,7 +126,7 @@ def _render_decisions(
         asked,
         here="/decisions",
         page=page,
-        promotions=list_promotions(asked.pipelines, visible, asked.now),
+        promotions=list_promotions(asked.pipelines, visible, asked.now, asked.actor.identity),
         names=[item.name for item in visible],
         kinds=DECISION_KINDS,
         link=link,

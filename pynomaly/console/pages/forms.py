@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from pydantic import ValidationError
 
-from pynomaly.console.access.recognise import security_log
+from pynomaly.console.access.security_events import log_event
 from pynomaly.console.context import RoleError
 from pynomaly.errors import ConfigError
 
@@ -40,8 +40,11 @@ async def _read_form(request: Request) -> Form:
             fields.setdefault(name, []).append(value.strip())
     sent = Form(fields)
     if not request.app.state.console.doorkeeper.sessions.accepts(state.browser, sent.read("proof")):
-        security_log.warning("form refused: %s has no proof", request.url.path)
-        raise RoleError("the form is not from a page of this session; load the page again")
+        reason = "the form is not from a page of this session; load the page again"
+        place = f"{request.method} {request.url.path}"
+        who = state.actor.identity if state.actor else None
+        log_event("request_refused", who, address=state.address, about=place, reason=reason)
+        raise RoleError(reason)
     return sent
 
 

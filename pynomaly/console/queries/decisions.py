@@ -11,8 +11,9 @@ from pynomaly.console.paging import read_number_cursor, write_number_cursor
 from pynomaly.console.pipelines import Pipelines
 from pynomaly.console.schemas import DecisionSummary, Page, PendingPromotion
 from pynomaly.errors import ConfigError
-from pynomaly.records.ledger import DecisionFilter
+from pynomaly.records.ledger import DecisionFilter, Identity
 from pynomaly.records.ledger.decision_evidence import PendingEvidence
+from pynomaly.steps.promotion.approvers import find_obstacle, list_approvals
 
 __all__ = ["list_promotions", "page_decisions"]
 
@@ -47,15 +48,19 @@ def page_decisions(
 
 
 def list_promotions(
-    pipelines: Pipelines, chosen: Sequence[Pipeline], now: datetime
+    pipelines: Pipelines, chosen: Sequence[Pipeline], now: datetime, identity: Identity
 ) -> tuple[PendingPromotion, ...]:
-    """Return the promotions that wait for an approval and have not expired, those that end first before."""
-    names = {item.name for item in chosen}
+    """Return the promotions that wait and have not expired, those that end first before.
+
+    Each says what keeps the one who asks from approving it.
+    """
+    names = {item.name: item for item in chosen}
     waiting = []
     for ledger, _ in pipelines.group_by_ledger(chosen):
         for name, items in ledger.across.list_pending().items():
             for item in items if name in names else ():
-                evidence = PendingEvidence.of(item)
+                evidence, needed = PendingEvidence.of(item), names[name].promotion.approvals
+                approvals = list_approvals(ledger, item) if needed > 1 else ()
                 waiting.append(
                     PendingPromotion(
                         pipeline=name,
@@ -66,6 +71,9 @@ def list_promotions(
                         verdict=dict(evidence.verdict) if evidence.verdict else None,
                         diff=dict(evidence.diff) if evidence.diff else None,
                         diff_error=evidence.diff_error,
+                        approvals=tuple(approval.actor for approval in approvals),
+                        needed=needed,
+                        obstacle=find_obstacle(needed, item, approvals, identity.name, identity),
                     )
                 )
     return tuple(sorted((item for item in waiting if item.expires > now), key=lambda item: item.expires))

@@ -10,32 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import ArrayLike
-
 from pynomaly.judging.account.guarantees import Guarantee, explain_missing
 from pynomaly.judging.account.stake import Stake
 
-__all__ = ["bet_on_catches", "bound_misses", "find_catches", "judge_incidents"]
+__all__ = ["bet_on_catches", "bound_misses", "judge_incidents"]
 
 
 CLEAR_INCIDENTS = 100
 """A promise that so many missed incidents in a row would not break is none, and is not said to hold."""
-
-
-def find_catches(units: ArrayLike, truth: ArrayLike, alerted: ArrayLike) -> list[bool]:
-    """Return for each incident whether it is caught, by number of its block.
-
-    Parameters
-    ----------
-    units : int array-like of shape (n,)
-        Block of each row.
-    truth, alerted : array-like of shape (n,)
-        1 for an anomaly; True for a row that alerts.
-    """
-    anomalous = np.asarray(truth) == 1
-    own, hits = np.asarray(units)[anomalous], np.asarray(alerted, dtype=bool)[anomalous]
-    return [bool(hits[own == unit].any()) for unit in np.unique(own)]
 
 
 def bound_misses(caught: int, incidents: int, chance: float) -> float:

@@ -29,6 +29,7 @@ __all__ = [
     "VerdictOutcome",
     "compare_scores",
     "judge_by_alerts",
+    "judge_by_catches",
     "judge_by_kind",
     "judge_by_promise",
     "judge_by_rows",
@@ -118,9 +119,7 @@ def judge_by_alerts(
     anomalous = evidence.truth == 1
     first, second = (np.asarray(flags, dtype=bool)[anomalous] for flags in alerts)
     lost, gained, total = int((first & ~second).sum()), int((second & ~first).sum()), int(anomalous.sum())
-    changed = lost + gained
-    chance = sum(math.comb(changed, count) for count in range(lost, changed + 1)) / 2**changed
-    if lost - gained <= settings.margin * total or chance > 1 - settings.confidence:
+    if lost - gained <= settings.margin * total or _test_signs(lost, gained) > 1 - settings.confidence:
         return verdict
     caught = int(first.sum()), int(second.sum())
     reason = (
@@ -182,6 +181,61 @@ def judge_by_promise(
         f"beyond chance ({rows.size} blocks), and a challenger that ranks no worse replaces it"
     )
     return replace(verdict, outcome=VerdictOutcome.SUPERIOR, reasons=(reason, verdict.reasons[0]))
+
+
+def judge_by_catches(
+    verdict: Verdict,
+    evidence: Evidence,
+    alerts: tuple[npt.ArrayLike, npt.ArrayLike],
+    promised: float,
+    factor: float,
+    settings: config.Comparison,
+) -> Verdict:
+    """Return ``superior`` where a champion that alerts too rarely misses what the challenger catches.
+
+    Metrics of a ranking do not see either that nothing alerts any more. Where normal rows alert far more
+    rarely than the champion promised, it is replaced by a challenger that catches at least `factor` times as
+    many incidents of the judged rows, more of them than by chance (five where the champion catches none),
+    keeps the same promise, and whose value is at least the champion's.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        By the metric and the promise; ``inferior`` stays, and so does one on fewer anomalies than
+        ``min_positives``. In too few blocks to test a difference, they have a value.
+    evidence : Evidence
+        An incident is the anomalies of one block.
+    alerts : tuple of two bool arrays of shape (n,)
+        Of champion and challenger, each by its own policy.
+    promised : float
+        Share of normal rows on which the champion's policy alerts.
+    factor : float
+        The challenger may alert on so many times as many normal rows (``degradation.alert_rate_factor``).
+    settings : Comparison
+        What a sign test at ``confidence`` takes for chance is none; earlier attempts do not raise it.
+    """
+    if not _is_open(verdict, settings) or verdict.difference < 0:
+        return verdict
+    first, second = (np.asarray(evidence.find_catches(flags), dtype=bool) for flags in alerts)
+    caught = int(first.sum()), int(second.sum())
+    gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
+    rate = float(np.asarray(alerts[1], dtype=bool)[evidence.truth == 0].mean())
+    if caught[1] < factor * caught[0] or rate > factor * promised:
+        return verdict
+    if _test_signs(gained, lost) > 1 - settings.confidence:
+        return verdict
+    reason = (
+        f"{verdict.champion} alerts far more rarely than it promised and catches {caught[0]} of "
+        f"{first.size} incidents, {verdict.challenger} {caught[1]}, which alerts on {rate:.2%} of the "
+        f"normal rows where {promised:.2%} are promised: a challenger that ranks no worse replaces it"
+    )
+    return replace(verdict, outcome=VerdictOutcome.SUPERIOR, reasons=(reason, verdict.reasons[0]))
+
+
+def _test_signs(more: int, fewer: int) -> float:
+    """Return the chance of at least `more` of the `more` + `fewer` changes where both ways are as likely."""
+    changed = more + fewer
+    return float(sum(math.comb(changed, count) for count in range(more, changed + 1)) / 2**changed)
 
 
 def _is_open(verdict: Verdict, settings: config.Comparison) -> bool:

@@ -17,7 +17,7 @@ from pynomaly.errors import DataError
 from pynomaly.judging.comparison.injected.anomalies import InjectedAnomalies
 from pynomaly.judging.comparison.ranking_metrics import Array, Ints, OperatingPoint, Ranking
 
-__all__ = ["Evidence", "Rung", "explain_unusable_truth"]
+__all__ = ["Evidence", "Rung", "explain_unusable_truth", "find_catches"]
 
 
 class Rung(StrEnum):
@@ -162,6 +162,15 @@ class Evidence:
             return np.arange(self.rows, dtype=np.int64)
         return np.unique(self.blocks, return_inverse=True)[1].astype(np.int64)
 
+    def find_catches(self, alerted: npt.ArrayLike) -> list[bool]:
+        """Return for each incident, the anomalies of one block, whether a row of it alerts.
+
+        Parameters
+        ----------
+        alerted : bool array of shape (n,)
+        """
+        return find_catches(self.number_units(), self.truth, alerted)
+
     def deal_blocks(self, parts: int, rng: np.random.Generator) -> Ints:
         """Return each row's part, from 0, shape (n,): whole blocks, those with anomalies spread evenly."""
         member = self.number_units()
@@ -202,3 +211,18 @@ def explain_unusable_truth(truth: npt.ArrayLike) -> str | None:
     if positives == labels.size:
         return f"all of the {labels.size} rows are anomalies"
     return None
+
+
+def find_catches(units: npt.ArrayLike, truth: npt.ArrayLike, alerted: npt.ArrayLike) -> list[bool]:
+    """Return for each incident whether it is caught, by number of its block.
+
+    Parameters
+    ----------
+    units : int array-like of shape (n,)
+        Block of each row.
+    truth, alerted : array-like of shape (n,)
+        1 for an anomaly; True for a row that alerts.
+    """
+    anomalous = np.asarray(truth) == 1
+    own, hits = np.asarray(units)[anomalous], np.asarray(alerted, dtype=bool)[anomalous]
+    return [bool(hits[own == unit].any()) for unit in np.unique(own)]

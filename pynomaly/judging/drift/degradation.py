@@ -19,7 +19,7 @@ __all__ = [
     "STATES",
     "DegradationVerdict",
     "Observation",
-    "ask_for_growth",
+    "ask_for_training",
     "binomial_tail",
     "judge_degradation",
     "observe_window",
@@ -100,15 +100,16 @@ def judge_degradation(
     return replace(verdict, state=state, action="recalibrate", reasons=reasons)
 
 
-def ask_for_growth(verdict: DegradationVerdict) -> DegradationVerdict:
-    """Return a verdict that asks for a training where the champion's rows have grown, unless it does already.
+def ask_for_training(verdict: DegradationVerdict, reason: str) -> DegradationVerdict:
+    """Return a verdict that asks for a training for `reason`, unless it does already, or that is "".
 
-    No window need be bad: a champion that learned few rows is no problem that a window shows.
+    No window need be bad: that a champion learned few rows, or alerts too rarely, is nothing that a window
+    shows.
     """
-    if verdict.asks_for_training:
+    if not reason:
         return verdict
-    reason = "there are twice the rows by now that the champion learned, and no column drifted since"
-    return replace(verdict, action="retrain", reasons=(*verdict.reasons, reason))
+    action: Action = verdict.action if verdict.asks_for_training else "retrain"
+    return replace(verdict, action=action, reasons=(*verdict.reasons, reason))
 
 
 def _judge_windows(observations: Sequence[Observation], settings: config.Degradation) -> DegradationVerdict:

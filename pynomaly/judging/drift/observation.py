@@ -17,6 +17,7 @@ from pynomaly import config
 from pynomaly.judging.drift.drift_report import DriftReport
 from pynomaly.judging.drift.label_free_checks import UnlabelledVerdict
 from pynomaly.judging.jsonable import to_jsonable
+from pynomaly.judging.normal_alerts import NormalAlerts
 
 __all__ = ["LEVELS", "Level", "Observation", "binomial_tail", "observe_window", "renew_performance"]
 
@@ -62,6 +63,8 @@ class Observation:
         Scores of the window's rows that were bet on against exchangeability; later windows go on from there.
     levels : mapping of str to float
         Levels of the window's columns and scores (:attr:`DriftReport.levels`), for what adds up over windows.
+    normal : NormalAlerts or None
+        Alerts on rows that are not known to be anomalies; None where they are not counted.
     """
 
     window: str
@@ -82,6 +85,7 @@ class Observation:
     kept: Mapping[str, Any] | None = None
     bets: tuple[float, ...] = ()
     levels: Mapping[str, float] = field(default_factory=dict)
+    normal: NormalAlerts | None = None
 
     @property
     def level(self) -> Level:
@@ -119,7 +123,7 @@ class Observation:
 
     def summarize(self) -> dict[str, Any]:
         """Return JSON-serialisable values without what is kept for later windows."""
-        carried = ("kept", "bets", "levels")
+        carried = ("kept", "bets", "levels", "normal")
         return {name: value for name, value in self.to_dict().items() if name not in carried}
 
     @classmethod
@@ -127,6 +131,8 @@ class Observation:
         """Read the output of :meth:`to_dict`; unknown keys are ignored."""
         # Observations written before the checks without labels existed lack their fields.
         values = {field.name: content[field.name] for field in fields(cls) if field.name in content}
+        normal = content.get("normal")
+        values["normal"] = NormalAlerts(**normal) if normal else None
         return cls(
             **{**values, "reasons": tuple(content["reasons"]), "bets": tuple(content.get("bets") or ())}
         )

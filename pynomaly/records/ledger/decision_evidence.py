@@ -7,39 +7,19 @@ edition wrote.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
 from pynomaly.records.ledger.evidence_base import DecisionEvidence, optional_field
 
-__all__ = [
-    "AbandonedTrainingEvidence",
-    "AccountEvidence",
-    "AliasEvidence",
-    "AnswerEvidence",
-    "ApprovalEvidence",
-    "BakeEvidence",
-    "DegradationEvidence",
-    "DrillEvidence",
-    "LeaseEvidence",
-    "PendingAliasEvidence",
-    "PendingEvidence",
-    "PolicyEvidence",
-    "PromotionEvidence",
-    "PruneEvidence",
-    "QualityEvidence",
-    "RegisterEvidence",
-    "RescoreEvidence",
-    "RetrainEvidence",
-    "RollbackEvidence",
-    "SearchEvidence",
-    "SilenceEvidence",
-    "StandingEvidence",
-    "UnchangedPolicyEvidence",
-    "UnusableEvidence",
-]
+__all__ = ["AbandonedTrainingEvidence", "AccountEvidence", "AliasEvidence", "AnswerEvidence"]
+__all__ += ["ApprovalEvidence", "BakeEvidence", "CountedApprovalEvidence", "DegradationEvidence"]
+__all__ += ["DrillEvidence", "LeaseEvidence", "PendingAliasEvidence", "PendingEvidence", "PolicyEvidence"]
+__all__ += ["PromotionEvidence", "PruneEvidence", "QualityEvidence", "RegisterEvidence", "RescoreEvidence"]
+__all__ += ["RetrainEvidence", "RollbackEvidence", "SearchEvidence", "SilenceEvidence", "StandingEvidence"]
+__all__ += ["UnchangedPolicyEvidence", "UnusableEvidence"]
 
 
 @dataclass(frozen=True)
@@ -144,7 +124,10 @@ class PendingEvidence(DecisionEvidence):
 
 @dataclass(frozen=True)
 class ApprovalEvidence(DecisionEvidence):
-    """Approved version: the verdict of its pending promotion, named by key, and the gate's newer result."""
+    """Approved version: verdict of its pending promotion, named by key, the gate's newer result.
+
+    `approvals` are the numbers of the approvals before this one, where several people must approve.
+    """
 
     kinds: ClassVar[tuple[str, ...]] = ("promote",)
     version: int
@@ -152,6 +135,17 @@ class ApprovalEvidence(DecisionEvidence):
     verdict: Mapping[str, Any] | None
     gate: Mapping[str, Any]
     pending: str
+    approvals: Sequence[int] | None = optional_field()
+
+
+@dataclass(frozen=True)
+class CountedApprovalEvidence(DecisionEvidence):
+    """One of several approvals that a promotion needs: the version, and the pending promotion by key."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("approval",)
+    version: int
+    request: str
+    needed: int
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ _NO_WORSE = ("superior", "non_inferior", "inconclusive")
 DECISION_OUTCOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "account": ("opened", "withdrawn"),
+        "approval": ("counted",),
         "bake": ("ok", "insufficient_data", "breach", "stuck"),
         "degradation": ("normal", "warning", "degraded", "critical", "recovering", "insufficient_data"),
         "drill": ("passed", "failed"),

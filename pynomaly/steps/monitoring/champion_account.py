@@ -23,8 +23,9 @@ from pynomaly.judging.account.guarantees import (
     judge_alert_rate,
     judge_exchange_test,
 )
-from pynomaly.judging.account.incidents import bet_on_catches, bound_misses, find_catches, judge_incidents
+from pynomaly.judging.account.incidents import bet_on_catches, bound_misses, judge_incidents
 from pynomaly.judging.account.stake import Stake
+from pynomaly.judging.comparison.evidence import find_catches
 from pynomaly.judging.drift.exchangeability import Exchangeability
 from pynomaly.judging.drift.observation import Observation
 from pynomaly.judging.drift.performance import JudgedScores
@@ -36,7 +37,7 @@ from pynomaly.records.ledger import TrainedBaseline
 from pynomaly.steps.account import WindowAccount
 from pynomaly.steps.training.splits import number_rows
 
-__all__ = ["enter_incidents", "enter_window"]
+__all__ = ["enter_incidents", "enter_window", "mark_normal_rows"]
 
 
 def enter_window(
@@ -69,6 +70,15 @@ def enter_window(
 
     account.bet_on_window("exchangeability", key, lambda _: (_judge_exchange(bundle, test), {}), as_of)
     account.bet_on_window("alert_rate", key, bet, as_of)
+
+
+def mark_normal_rows(pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows lie in no declared incident and are not known to be anomalies, shape (n,)."""
+    normal = ~mark_incident_rows(pipeline.data, frame, read_incidents(pipeline.data))
+    label = bundle.contract.label
+    if label is not None and label in frame:
+        normal &= (frame[label] != 1).to_numpy()
+    return np.asarray(normal, dtype=bool)
 
 
 def enter_incidents(
@@ -183,12 +193,10 @@ def _bet_on_alert_rate(
     if not 0 < rate * most < 1:
         reason = f"the promise, at most {rate:.2%} of normal rows alert, cannot be broken clearly"
         return explain_missing("alert_rate", alpha, reason), bets
-    usual = ~mark_incident_rows(pipeline.data, frame, read_incidents(pipeline.data))
-    if contract.label is not None and contract.label in frame:
-        usual &= (frame[contract.label] != 1).to_numpy()
+    normal = mark_normal_rows(pipeline, bundle, frame)
     bets = bets.bet_on_rate(
-        to_seconds(frame[contract.time])[usual],
-        np.asarray(scored["is_anomaly"], dtype=bool)[usual],
+        to_seconds(frame[contract.time])[normal],
+        np.asarray(scored["is_anomaly"], dtype=bool)[normal],
         dependence,
         rate,
         most,

@@ -26,6 +26,7 @@ from pynomaly.records.ledger.decision_evidence import DegradationEvidence
 from pynomaly.records.registry import ModelRef
 from pynomaly.steps.account import WindowAccount
 from pynomaly.steps.monitoring.champion_account import enter_incidents
+from pynomaly.steps.monitoring.observe_rows import count_normal_alerts
 from pynomaly.steps.monitoring.performance import adopt_baseline, measure_performance
 from pynomaly.steps.window_run import WindowRun
 
@@ -52,10 +53,11 @@ def judge_labels_again(
     frame : DataFrame of shape (n, d)
         The window's rows, as validation left them.
     """
-    scores = bundle.score(frame)["score"].to_numpy()
+    scored = bundle.score(frame)
+    scores = scored["score"].to_numpy()
     measured = measure_performance(pipeline, bundle, observation.window, frame, scores, baseline, as_of)
     return renew_performance(
-        observation,
+        replace(observation, normal=count_normal_alerts(pipeline, bundle, frame, scored, baseline)),
         pipeline.degradation,
         performance=measured.value,
         performance_high=measured.high,

@@ -23,7 +23,7 @@ from pynomaly.judging.drift.compare_window import compute_window_drift
 from pynomaly.judging.drift.degradation import (
     DegradationVerdict,
     Observation,
-    ask_for_growth,
+    ask_for_training,
     judge_degradation,
 )
 from pynomaly.judging.drift.drift_report import DriftReport
@@ -39,7 +39,7 @@ from pynomaly.records.registry import ModelRef
 from pynomaly.records.store import Store
 from pynomaly.steps.account import open_account
 from pynomaly.steps.champion import honour_alias
-from pynomaly.steps.changes import has_grown
+from pynomaly.steps.changes import MAX_WINDOWS, explain_request
 from pynomaly.steps.explanations import log_weighted_drift
 from pynomaly.steps.monitoring.carried_bets import bet_on_window, keep_bets, select_bets
 from pynomaly.steps.monitoring.carried_levels import collect_levels
@@ -57,10 +57,6 @@ __all__ = [
     "find_monitoring_window",
     "monitor_window",
 ]
-
-MAX_EARLIER_WINDOWS = 366
-"""Number of earlier observations that are read: for the verdict, for the last checks without labels, and for
-what adds up. A version has one of each window, however often that is judged."""
 
 
 @dataclass(frozen=True)
@@ -144,9 +140,7 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
         baseline = training.baseline if training else TrainedBaseline()
         earlier = [
             Observation.from_dict(item)
-            for item in ledger.list_recent_observations(
-                pipeline.name, as_of, MAX_EARLIER_WINDOWS, ref.version
-            )
+            for item in ledger.list_recent_observations(pipeline.name, as_of, MAX_WINDOWS, ref.version)
             if item["window"] != key
         ]
         waiting = [item.window for item in earlier if has_due_labels(item, as_of)]
@@ -172,8 +166,9 @@ def _judge_window(records: WindowRun, window: Window | None, as_of: datetime) ->
         withdrawn = account.list_withdrawn()
         verdict = judge_degradation([*earlier, observation], pipeline.degradation, withdrawn)
         learned = find_detector_window(bundle, training) if window else "all"
-        if window and has_grown([*earlier, observation], learned, window.end, pipeline.windows.reference):
-            verdict = ask_for_growth(verdict)
+        if window:
+            request = explain_request([*earlier, observation], learned, window.end, pipeline)
+            verdict = ask_for_training(verdict, request)
         head = f"Pynomaly's verdict on {format_window(key)}: data {drift.status}. It was {drift.basis}."
         summary = "\n".join([head, *(drift.reasons or ["nothing moved"])])
         report, report_error = _write_report(pipeline, bundle, ref, key, frame, summary)

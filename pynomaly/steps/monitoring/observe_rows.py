@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import numpy as np
 import pandas as pd
 
 from pynomaly.config import Pipeline
@@ -17,13 +18,15 @@ from pynomaly.judging.drift.drift_report import DriftReport
 from pynomaly.judging.drift.label_free_checks import UnlabelledProbe, UnlabelledVerdict, judge_probe
 from pynomaly.judging.drift.observation import Observation, observe_window
 from pynomaly.judging.drift.ranking import find_bad_run, judge_ranking
+from pynomaly.judging.normal_alerts import NormalAlerts
 from pynomaly.model.bundle import Bundle
 from pynomaly.model.provenance import count_rows_per_event
 from pynomaly.records.ledger import TrainedBaseline, parse_window_key
+from pynomaly.steps.monitoring.champion_account import mark_normal_rows
 from pynomaly.steps.monitoring.performance import measure_performance
 from pynomaly.steps.training.label_free_checks import probe_model
 
-__all__ = ["observe_rows"]
+__all__ = ["count_normal_alerts", "observe_rows"]
 
 
 def observe_rows(
@@ -89,7 +92,7 @@ def _build_observation(
     measured = measure_performance(
         pipeline, bundle, key, frame, scored["score"].to_numpy(), baseline, as_of=as_of
     )
-    return observe_window(
+    observation = observe_window(
         key,
         len(frame),
         drift,
@@ -105,6 +108,31 @@ def _build_observation(
         labels_due=measured.labels_due,
         performance_notes=measured.notes,
         kept=measured.kept,
+    )
+    return replace(observation, normal=count_normal_alerts(pipeline, bundle, frame, scored, baseline))
+
+
+def count_normal_alerts(
+    pipeline: Pipeline, bundle: Bundle, frame: pd.DataFrame, scored: pd.DataFrame, baseline: TrainedBaseline
+) -> NormalAlerts | None:
+    """Return how many normal rows of a window alert; None where no number of them is promised.
+
+    Known anomalies and declared incidents are left out.
+
+    Parameters
+    ----------
+    frame, scored : DataFrame of shape (n, >= d) and (n, >= 2)
+        Each row judged alone.
+    """
+    if not baseline.expected_alert_rate:
+        return None
+    normal = mark_normal_rows(pipeline, bundle, frame)
+    alerts = np.asarray(scored["is_anomaly"], dtype=bool)[normal]
+    return NormalAlerts(
+        rows=int(normal.sum()),
+        alerts=int(alerts.sum()),
+        expected=float(baseline.expected_alert_rate * normal.sum()),
+        together=count_rows_per_event(bundle.policy, bundle.facts),
     )
 
 

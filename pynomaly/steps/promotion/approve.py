@@ -28,6 +28,7 @@ from pynomaly.steps.champion import (
 )
 from pynomaly.steps.gate import GateResult, check_gate
 from pynomaly.steps.pipeline_records import PipelineRecords
+from pynomaly.steps.promotion.approvers import count_approval, list_approvals, require_approver
 
 __all__ = ["approve_promotion", "reject_promotion", "review_pending_promotions"]
 
@@ -68,12 +69,15 @@ def approve_promotion(
     Returns
     -------
     Decision
-        Of kind ``promote``; ``expired`` or ``refuse`` if the answer is too late or the gate refuses.
+        Of kind ``promote``; ``approval`` if more people must approve (``promotion.approvals``); ``expired``
+        or ``refuse`` if the answer is too late or the gate refuses.
 
     Raises
     ------
     NothingPendingError
         If no such promotion is pending, or it already has a different answer.
+    ApprovalError
+        If several people must approve, and this one does not count.
     """
     honour_alias(pipeline)
     with PipelineRecords.open(pipeline) as records:
@@ -82,6 +86,8 @@ def approve_promotion(
         earlier_answer = _find_same_answer(ledger, pending, "promote")
         if earlier_answer is not None:
             return earlier_answer
+        needed = pipeline.promotion.approvals
+        require_approver(needed, ledger, pending, actor)
         gate = check_gate(
             pipeline, registry, registry.find_version(pipeline.name, PendingEvidence.of(pending).version)
         )
@@ -96,8 +102,11 @@ def approve_promotion(
                 reasons = ("the gate refuses the version", *gate.reasons)
                 refusal = PendingAnswer("refuse", "gate", reasons, at, actor)
                 return _record_answer(records, pending, refusal, lease)
+            counted, approvals = count_approval(needed, ledger, pending, actor, reason, at, lease)
+            if counted is not None:
+                return counted
             decision = ledger.record_decision(
-                _build_approval(ledger, pending, gate, reason, actor, at), lease
+                _build_approval(ledger, pending, gate, approvals, reason, actor, at), lease
             )
             move_aliases(ledger, registry, decision, lease)
             _close_training(records, pending, decision)
@@ -129,8 +138,8 @@ def review_pending_promotions(pipeline: Pipeline, at: datetime) -> dict[str, Any
     Returns
     -------
     dict
-        ``pipeline``, ``pending`` (each the decision with its ``state`` and ``check_pending``), ``ended`` (the
-        decisions that this call closed).
+        ``pipeline``, ``pending`` (each the decision with its ``state``, ``standing``, ``approvals`` so far,
+        and how many are ``needed``), ``ended`` (the decisions that this call closed).
     """
     honour_alias(pipeline)
     waiting, ended = [], []
@@ -146,7 +155,10 @@ def review_pending_promotions(pipeline: Pipeline, at: datetime) -> dict[str, Any
                         or _record_answer(records, pending, PendingAnswer.lapsed(standing, at), lease)
                     )
                 continue
-            waiting.append(pending.to_dict() | {"state": standing.state, "standing": list(standing.reasons)})
+            approvals = [item.reasons[0] for item in list_approvals(ledger, pending)]
+            standing_facts = {"state": standing.state, "standing": list(standing.reasons)}
+            counts = {"approvals": approvals, "needed": pipeline.promotion.approvals}
+            waiting.append(pending.to_dict() | standing_facts | counts)
     return {"pipeline": pipeline.name, "pending": waiting, "ended": [item.to_dict() for item in ended]}
 
 
@@ -191,7 +203,13 @@ def _check_standing(pipeline: Pipeline, registry: Registry, pending: Decision, a
 
 
 def _build_approval(
-    ledger: Ledger, pending: Decision, gate: GateResult, reason: str, actor: str, at: datetime
+    ledger: Ledger,
+    pending: Decision,
+    gate: GateResult,
+    approvals: tuple[Decision, ...],
+    reason: str,
+    actor: str,
+    at: datetime,
 ) -> Decision:
     change = find_last_change(ledger, pending.pipeline)
     place = (change.seq or 0) if change else 0
@@ -202,13 +220,18 @@ def _build_approval(
         kind="promote",
         subject=pending.subject,
         outcome="approved",
-        reasons=(f"{actor} approved: {reason}", *pending.reasons[1:]),
+        reasons=(
+            f"{actor} approved: {reason}",
+            *(item.reasons[0] for item in approvals),
+            *pending.reasons[1:],
+        ),
         evidence=ApprovalEvidence(
             version=evidence.version,
             replaces=evidence.replaces,
             verdict=evidence.verdict,
             gate=gate.evidence,
             pending=pending.key,
+            approvals=[item.seq or 0 for item in approvals] or None,
         ),
         as_of=at,
         actor=actor,

@@ -27,10 +27,10 @@ from pynomaly.judging.comparison.evaluation import (
     roc_auc,
 )
 from pynomaly.judging.drift.compare_window import compute_window_drift
-from pynomaly.judging.drift.degradation import ask_for_growth, judge_degradation
+from pynomaly.judging.drift.degradation import ask_for_training, judge_degradation
 from pynomaly.model.calibration.alert_stream import AlertStream, StreamWindow
 from pynomaly.model.window_alerts import count_discoveries, flag_rows, spend_at_finest
-from pynomaly.steps.changes import has_grown
+from pynomaly.steps.changes import MAX_WINDOWS, explain_request
 from pynomaly.steps.replay.history import TRUTH_COLUMN, ReplayHistory, TrainedModel
 from pynomaly.steps.replay.observe_window import observe_window
 from pynomaly.steps.replay.policy_run import MemoryAccount, PolicyRun, build_report
@@ -234,11 +234,10 @@ def _follow_settings(
     withdrawn = observe_window(past, life, window, frame, scored)
     verdict = judge_degradation(life.observations, past.pipeline.degradation, withdrawn)
     learned = name_detector_window(student.bundle, recalibrated=student.recalibrated)
-    if has_grown(life.observations, learned, at, past.pipeline.windows.reference):
-        verdict = ask_for_growth(verdict)
+    verdict = ask_for_training(verdict, explain_request(life.observations, learned, at, past.pipeline))
     if not verdict.asks_for_training:
         return
-    newest = life.observations[-52:]
+    newest = life.observations[-MAX_WINDOWS:]
     plan = decide_training(
         past, at, student, newest, life.trained[-1], life.asked, life.rejections, withdrawn
     )

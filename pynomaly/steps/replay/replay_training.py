@@ -28,11 +28,12 @@ from pynomaly.model.window_alerts import expect_alerts_of
 from pynomaly.records.ledger import TrainedBaseline
 from pynomaly.steps.changes import (
     find_cause,
-    find_change_start,
     find_drift_start,
     find_learned_start,
+    find_training_start,
     has_grown,
     has_outlasted,
+    has_rare_alerts,
     learned_more,
     recalibrates_again,
 )
@@ -226,13 +227,14 @@ def decide_training(
     pipeline = past.pipeline
     learned = name_detector_window(champion.bundle, recalibrated=champion.recalibrated)
     grown = has_grown(observations, learned, at, pipeline.windows.reference)
-    cause = find_cause(observations, pipeline.degradation, withdrawn, grown)
+    rare = has_rare_alerts(observations, pipeline, withdrawn)
+    cause = find_cause(observations, pipeline.degradation, withdrawn, grown, rare)
     incidents = read_incidents(pipeline.data)
     change = find_drift_start(observations)
     counted = age_rejections(rejections, at, pipeline.retraining.forget, change)
     recalibrates = cause == "thresholds" and recalibrates_again(observations, counted.count)
     earliest = find_learned_end(champion.bundle) if recalibrates else find_learned_start(learned)
-    began = None if cause == "growth" else find_change_start(observations)
+    began = find_training_start(cause, observations, learned)
     since = max(filter(None, (began, earliest)), default=None)
     window = _find_reference_window(pipeline, at, since)
     frame = past.read_reference(window, at)
@@ -297,6 +299,7 @@ def compare_challenger(
         attempt=attempt,
         outlasted=has_outlasted(observations, window, settings.retraining.settled),
         grown=learned_more(observations, learned, window, settings.windows.reference),
+        rare_alerts=has_rare_alerts(observations, settings),
     )
 
 

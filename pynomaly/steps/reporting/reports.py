@@ -47,6 +47,7 @@ _VERSION_KINDS = (
     "promote",
     "refuse",
     "pending",
+    "approval",
     "reject",
     "expired",
     "rollback",

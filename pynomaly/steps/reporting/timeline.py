@@ -27,6 +27,7 @@ _DECISION_KINDS = (
     "promote",
     "refuse",
     "pending",
+    "approval",
     "reject",
     "expired",
     "rollback",

@@ -21,7 +21,7 @@ from pynomaly.records.ledger import Decision, Ledger, TrainingFacts
 from pynomaly.records.ledger.decision_evidence import UnusableEvidence
 from pynomaly.records.registry import Registry
 from pynomaly.steps.champion import find_champion
-from pynomaly.steps.changes import has_outlasted, learned_more
+from pynomaly.steps.changes import MAX_WINDOWS, has_outlasted, has_rare_alerts, learned_more
 from pynomaly.steps.rejections import count_attempts
 from pynomaly.steps.training.fit_candidates import FittedCandidate
 from pynomaly.steps.training.prepare import PreparedReference
@@ -70,7 +70,7 @@ def compare_with_champion(
         attempt = count_attempts(
             ledger.list_decisions(pipeline.name), ledger.answers.list_audits(pipeline.name), as_of
         )
-        recent = ledger.list_recent_observations(pipeline.name, as_of, 52, reference.version)
+        recent = ledger.list_recent_observations(pipeline.name, as_of, MAX_WINDOWS, reference.version)
         learned = find_detector_window(
             champion, ledger.find_version_training(pipeline.name, reference.version)
         )
@@ -85,6 +85,7 @@ def compare_with_champion(
         attempt=attempt,
         outlasted=has_outlasted(observations, prepared.window, pipeline.retraining.settled),
         grown=learned_more(observations, learned, prepared.window, pipeline.windows.reference),
+        rare_alerts=has_rare_alerts(observations, pipeline),
     )
 
 

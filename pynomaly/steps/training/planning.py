@@ -29,11 +29,13 @@ from pynomaly.steps.account import find_account
 from pynomaly.steps.alerting.feedback import NO_FEEDBACK, RowFeedback, read_feedback
 from pynomaly.steps.champion import find_champion, honour_alias
 from pynomaly.steps.changes import (
+    MAX_WINDOWS,
     find_cause,
-    find_change_start,
     find_drift_start,
     find_learned_start,
+    find_training_start,
     has_grown,
+    has_rare_alerts,
     recalibrates_again,
 )
 from pynomaly.steps.keys import compute_work_key
@@ -163,14 +165,12 @@ def plan_training(
     if kind == "recalibrate":
         require_recalibratable(pipeline, champion)
     with Ledger.open(pipeline.ledger_url) as ledger:
-        observations = (
-            [
-                Observation.from_dict(item)
-                for item in ledger.list_recent_observations(pipeline.name, as_of, 52, champion.version)
-            ]
+        recent = (
+            ledger.list_recent_observations(pipeline.name, as_of, MAX_WINDOWS, champion.version)
             if champion
-            else []
+            else ()
         )
+        observations = [Observation.from_dict(item) for item in recent]
         account = find_account(pipeline, ledger, champion.version) if champion else None
         withdrawn = account.list_withdrawn() if account else ()
         learner = registry.load_bundle(champion) if champion and pipeline.data.time else None
@@ -179,7 +179,8 @@ def plan_training(
             training = ledger.find_version_training(pipeline.name, champion.version)
             learned = find_detector_window(learner, training)
         grown = has_grown(observations, learned, as_of, pipeline.windows.reference)
-        by_event = find_cause(observations, pipeline.degradation, withdrawn, grown)
+        rare = has_rare_alerts(observations, pipeline, withdrawn)
+        by_event = find_cause(observations, pipeline.degradation, withdrawn, grown, rare)
         cause = {"event": by_event, "manual": reason}.get(trigger, "schedule")
         change = find_drift_start(observations)
         rejections = count_rejections(
@@ -193,7 +194,7 @@ def plan_training(
             )
         recalibrates = champion is not None and kind == "recalibrate"
         earliest = find_learned_end(learner) if recalibrates and learner else find_learned_start(learned)
-        since = None if cause == "growth" else find_change_start(observations)
+        since = find_training_start(cause, observations, learned)
         reference = read_reference_rows(pipeline, as_of, champion is None, since, earliest, recalibrates)
         window, rows, left_out, data_hash = (
             reference.window,

@@ -25,6 +25,7 @@ from pynomaly.judging.comparison.compare import (
     VerdictOutcome,
     compare_scores,
     judge_by_alerts,
+    judge_by_catches,
     judge_by_promise,
     judge_by_rows,
 )
@@ -211,6 +212,7 @@ def compare_with(
     attempt: int = 1,
     outlasted: bool = False,
     grown: bool = False,
+    rare_alerts: bool = False,
 ) -> Verdict:
     """Compare a challenger with a champion on the challenger's judged rows.
 
@@ -230,6 +232,8 @@ def compare_with(
         Whether it learned a lasting change alone, of which the champion learned nothing.
     grown : bool
         Whether it learned what the champion learned, and at least as much more since.
+    rare_alerts : bool
+        Whether normal rows of the champion's windows alert far more rarely than it promised.
     """
     tables = champion.score(judged.frame), challenger.scores()
     pair = tables[0]["score"].to_numpy(), tables[1]["score"].to_numpy()
@@ -252,6 +256,8 @@ def compare_with(
     if not np.array_equal(*pair):
         promise = champion.policy.threshold, pipeline.degradation.alert_rate_factor
         verdict = judge_by_promise(verdict, blocked, flags, *promise, pipeline.comparison)
+        if rare_alerts:
+            verdict = judge_by_catches(verdict, blocked, flags, *promise, pipeline.comparison)
         if outlasted or grown:
             return judge_by_rows(verdict, pipeline.comparison, grown)
         return verdict

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pynomaly.judging.account.incidents import bet_on_catches, bound_misses, find_catches, judge_incidents
+from pynomaly.judging.account.incidents import bet_on_catches, bound_misses, judge_incidents
 from pynomaly.judging.account.stake import Stake
+from pynomaly.judging.comparison.evidence import find_catches
 
 
 def test_an_incident_is_caught_by_one_of_its_rows() -> None:

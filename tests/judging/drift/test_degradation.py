@@ -214,6 +214,7 @@ def test_an_observation_has_what_it_was_made_from() -> None:
         "kept": None,
         "bets": [],
         "levels": {},
+        "normal": None,
     }
 
 

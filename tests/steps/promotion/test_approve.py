@@ -49,6 +49,11 @@ class Waiting:
             return [item for item in ledger.list_decisions("machines") if item.kind in kinds]
 
 
+def pass_at_once(*_: object) -> IsolatedCheck:
+    """The gate's clean process, tested elsewhere, as one that is fast and small."""
+    return IsolatedCheck(0.0, 1.0, 1.0, 300.0)
+
+
 @pytest.fixture
 def fast_gate(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The clean process is tested elsewhere; here it measures what the list says its latency is."""

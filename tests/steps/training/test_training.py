@@ -15,16 +15,19 @@ from pynomaly.data.window import Window
 from pynomaly.detectors.deadline import fit_within
 from pynomaly.errors import ConfigError, LeaseHeldError, NoChampionError
 from pynomaly.judging.drift.degradation import Observation
+from pynomaly.judging.normal_alerts import NormalAlerts
 from pynomaly.model.bundle import Bundle
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry import Registry
 from pynomaly.steps.changes import (
+    explain_request,
     find_cause,
-    find_change_start,
     find_drift_start,
     find_learned_start,
+    find_training_start,
     has_grown,
     has_outlasted,
+    has_rare_alerts,
     learned_more,
     recalibrates_again,
 )
@@ -209,18 +212,22 @@ def observation(day: int, **changes: object) -> Observation:
 
 def test_a_change_starts_with_the_unbroken_run_of_bad_windows() -> None:
     good, bad = observation(1), {"data": "drift"}
-    assert find_change_start([good]) is None
-    assert find_change_start([observation(1, **bad), observation(2)]) is None
-    since = find_change_start(
-        [observation(1, **bad), observation(2), observation(3, **bad), observation(4, **bad)]
+    assert find_training_start("alert_rate", [good], LEARNED) is None
+    assert find_training_start("alert_rate", [observation(1, **bad), observation(2)], LEARNED) is None
+    since = find_training_start(
+        "alert_rate",
+        [observation(1, **bad), observation(2), observation(3, **bad), observation(4, **bad)],
+        LEARNED,
     )
     assert since is not None
     assert since.day == 3
     alerts = {"alert_status": "violated"}  # bad before the columns changed, for another cause
-    since = find_change_start([observation(1, **alerts), observation(2, **bad), observation(3, **bad)])
+    since = find_training_start(
+        "alert_rate", [observation(1, **alerts), observation(2, **bad), observation(3, **bad)], LEARNED
+    )
     assert since is not None
     assert since.day == 2
-    since = find_change_start([observation(1, **bad), observation(2, **alerts)])
+    since = find_training_start("alert_rate", [observation(1, **bad), observation(2, **alerts)], LEARNED)
     assert since is not None
     assert since.day == 1
 
@@ -314,6 +321,20 @@ def test_more_rows_are_the_cause_unless_performance_or_columns_ask(
     changes: dict[str, object], cause: str
 ) -> None:
     assert find_cause([observation(1, **changes)], Degradation(), (), grown=True) == cause
+    rare = find_cause([observation(1, **changes)], Degradation(), (), grown=True, rare_alerts=True)
+    assert rare == ("rare_alerts" if cause == "growth" else cause)
+
+
+def test_rare_alerts_ask_for_the_rows_since_those_that_the_champion_learned(pipeline: Make) -> None:
+    silent = [observation(day, normal=NormalAlerts(300, 0, 3.0)) for day in (1, 2, 3)]
+    learned_end = datetime(2026, 1, 8, tzinfo=UTC)
+    until = learned_end + timedelta(days=1)
+    assert not has_rare_alerts(silent[:2], pipeline())
+    assert has_rare_alerts(silent[:2], pipeline(), ("exchangeability",))
+    assert has_rare_alerts(silent, pipeline())
+    assert "0 of 900 normal rows" in explain_request(silent, LEARNED, until, pipeline())
+    assert find_training_start("rare_alerts", silent, LEARNED) == learned_end
+    assert find_training_start("rare_alerts", silent, "all") is None
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 __all__ = ["SIGNED", "Identity", "Way", "read_identity", "sign_content", "sign_lines"]
@@ -56,6 +56,11 @@ class Identity:
     def to_dict(self) -> dict[str, str]:
         """JSON-able; what is empty is left out."""
         return {key: text for key, text in asdict(self).items() if text}
+
+    @classmethod
+    def of_dict(cls, content: Mapping[str, Any]) -> Identity:
+        """Return what :meth:`to_dict` made; unknown keys are left out."""
+        return cls(**{item.name: content[item.name] for item in fields(cls) if item.name in content})
 
 
 _signer: ContextVar[Identity | None] = ContextVar("pynomaly_signer", default=None)
