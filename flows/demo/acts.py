@@ -17,7 +17,7 @@ from flows.monitoring import monitor
 from flows.promotion import rollback
 from flows.scoring import score
 from flows.training import retrain, train
-from pynomaly.config import Pipeline, load_pipeline
+from pynomaly.config import load_pipeline
 from pynomaly.data.fleet import SHIFT, START
 
 __all__ = ["DemoRecord", "DemoStep", "generate_fleet_steps", "generate_table_steps"]
@@ -174,11 +174,3 @@ def _roll_back_champion(config: Path, at: datetime, story: DemoRecord) -> str:
     decision = rollback(config=str(config), as_of=_format_moment(at), reason="shown in the demo")
     story.decisions.append(decision)
     return str(decision["reasons"][0])
-
-
-def find_unused_name(pipeline: Pipeline, taken: set[str]) -> str:
-    """Returns `pipeline`'s name, with a number added if `taken` holds the name already."""
-    number = 1
-    while (name := pipeline.name if number == 1 else f"{pipeline.name}-{number}") in taken:
-        number += 1
-    return name

@@ -20,48 +20,31 @@ from typing import Any
 import numpy as np
 import orjson
 
-from flows.demo.acts import find_unused_name
+from flows.demo.live_past import DAY, FIRST
 from flows.monitoring import monitor
 from flows.training import retrain, train
 from pynomaly.config import Pipeline, Stream, load_pipeline
 from pynomaly.data.brokers import BlockingPublisher, Message, Outgoing, memory, open_consumer, open_publisher
 from pynomaly.data.fleet import SHIFT, generate_fleet
 from pynomaly.data.window import Window
-from pynomaly.records.ledger import Ledger
 from pynomaly.steps.streaming.closing import ClosedWindow
-from pynomaly.steps.streaming.past_rows import import_rows
 from pynomaly.steps.streaming.run_stream import StreamRun
 from pynomaly.steps.streaming.worker import BatchOutcome
 
-__all__ = ["LiveDemo", "LiveStory", "write_live_config"]
+__all__ = ["LiveDemo", "LiveStory"]
 
-DAY = timedelta(days=1)
-FIRST = SHIFT - 6 * DAY
-"""Time of the first row that comes as a message; the ones before are imported."""
-
-_REFERENCE = 56 * DAY
 _SLICE = timedelta(hours=4)
 _AHEAD = 3 * DAY
 """How far the fleet runs ahead of the windows that are closed: a day takes as long as its scoring does."""
+
+_BESIDE_DAY_S = 1.0
+"""Seconds that a simulated day takes at least while the weeks are judged and a challenger is trained."""
 
 _PATIENCE_S = 300.0
 """Seconds that the next step of the demo may take."""
 
 _SHOWN = 6
 """Alerts that are printed in each act; the others are counted."""
-
-
-_SETTINGS = """\
-name: {name}
-data: {{source: stream, path: rows-{name}, time: timestamp, id: machine, label: anomaly}}
-stream: {{broker: memory, topic: {name}, linger_ms: 20, correct: 3650d, ahead: 3650d}}
-training: {{candidates: [iforest]}}
-alerts: {{policy: quantile, quantile: 0.005}}
-grouping: {{explained: 10}}
-serving: {{refresh: 1s}}
-sinks:
-  - {{name: screen, kind: topic, what: [alerts], broker: memory, topic: {name}.alerts}}
-"""
 
 
 @dataclass
@@ -91,35 +74,20 @@ class LiveStory:
     problems: list[str] = field(default_factory=list)
 
 
-def write_live_config(home: Path) -> Path:
-    """Write the configuration of the demo under `home`, by a name that no pipeline there has."""
-    folder = home / "demo"
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "live.yaml"
-    file.write_text(_SETTINGS.format(name="live"))
-    pipeline = load_pipeline(file)
-    with Ledger.open(pipeline.ledger_url) as ledger:
-        used_names = {decision.pipeline for decision in ledger.list_decisions()}
-    name = find_unused_name(pipeline, used_names)
-    file = folder / f"{name}.yaml"
-    file.write_text(_SETTINGS.format(name=name))
-    return file
-
-
 class LiveDemo:
     """One run of the demo.
 
     Parameters
     ----------
     config : Path
-        As :func:`write_live_config` wrote it.
+        As :func:`flows.demo.live_past.make_live_past` wrote it; its past rows are kept.
     say : callable
         Is given each line as it happens.
     day_s : float
         Seconds that a simulated day takes at least.
     """
 
-    def __init__(self, config: Path, say: Callable[[str], None], day_s: float = 0.5) -> None:
+    def __init__(self, config: Path, say: Callable[[str], None], day_s: float = 0.25) -> None:
         self.story = LiveStory()
         self._config, self._say, self._day_s = config, say, day_s
         self._pipeline: Pipeline = load_pipeline(config)
@@ -128,7 +96,7 @@ class LiveDemo:
         self._shown = 0
 
     def run(self, attempts: int = 4) -> LiveStory:
-        """Import, train, and stream until a challenger was promoted and scored rows, or refused so often."""
+        """Train, and stream until a challenger was promoted and scored rows, or refused so often."""
         self._train_first_model()
         memory.create_topic(self._pipeline.stream.topic)
         memory.create_topic(f"{self._pipeline.name}.alerts")
@@ -144,7 +112,7 @@ class LiveDemo:
                 if self._retrain_at(SHIFT + 7 * number * DAY):
                     self._wait_until_named(version_before + 1)
                     self._start_act(f"rows name version {max(self.story.rows)} now")
-                    self._wait_until_closed(self._closed_until + 3 * DAY)
+                    self._wait_until_closed(self._closed_until + DAY)
                     break
         finally:
             self._ending.set()
@@ -153,19 +121,19 @@ class LiveDemo:
         return self.story
 
     def _train_first_model(self) -> None:
-        start = FIRST - _REFERENCE
-        file = self._config.with_suffix(".csv")
-        generate_fleet(Window(start, FIRST)).to_csv(file, index=False)
-        kept = import_rows(self._pipeline, file)
-        self._say(
-            f"{kept.rows} rows of {start:%d %b} to {FIRST:%d %b} are kept as {kept.windows} past windows"
-        )
         result = train(config=str(self._config), as_of=FIRST.isoformat(), reason="first training")
         self._say(f"trained on them: {_describe_training(result)}")
 
     def _retrain_at(self, moment: datetime) -> bool:
         """Judge the weeks until a moment and train while rows flow; return whether the challenger won."""
         self._wait_until_closed(moment)
+        day_s, self._day_s = self._day_s, max(self._day_s, _BESIDE_DAY_S)
+        try:
+            return self._judge_and_train(moment)
+        finally:
+            self._day_s = day_s
+
+    def _judge_and_train(self, moment: datetime) -> bool:
         monitoring = monitor(config=str(self._config), as_of=moment.isoformat())
         verdict = monitoring["degradation"]
         self._say(f"judged on {moment:%d %b}: {verdict['state']}, {verdict['action']}")

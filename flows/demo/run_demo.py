@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -17,6 +18,9 @@ from flows.machine.addresses import DATABASE_VARIABLE
 from flows.machine.environment import configure_environment, find_running_servers
 from pynomaly.config import ADDRESSES, ENVIRONMENT, load_pipeline
 from pynomaly.records.ledger import Ledger
+
+if TYPE_CHECKING:
+    from flows.demo.live_past import LivePast
 
 __all__ = ["run_demo"]
 
@@ -35,25 +39,39 @@ def run_demo(home: Path, *, live: bool = False) -> None:
     home = home.resolve()
     configure_environment(home)
     console.print(f"state is kept under {home}")
-    run_acts = _run_live_pipeline if live else _run_both_pipelines
-    servers = find_running_servers(home)
-    if servers is not None:
-        run_acts(home, console)
-    else:
-        from flows.machine.servers import run_prefect_server
+    with ThreadPoolExecutor(1) as beside:
+        past = beside.submit(_make_live_past, home) if live else None
+        servers = find_running_servers(home)
+        if servers is not None:
+            _run_acts(home, console, past)
+        else:
+            from flows.machine.servers import run_prefect_server
 
-        console.print("starting Prefect's server (the first time takes half a minute) ...")
-        with run_prefect_server(home) as address:
-            os.environ["PREFECT_API_URL"] = f"{address}/api"
-            try:
-                run_acts(home, console)
-            finally:
-                os.environ.pop("PREFECT_API_URL", None)  # nobody answers there any more
+            console.print("starting Prefect's server (the first time takes half a minute) ...")
+            with run_prefect_server(home) as address:
+                os.environ["PREFECT_API_URL"] = f"{address}/api"
+                try:
+                    _run_acts(home, console, past)
+                finally:
+                    os.environ.pop("PREFECT_API_URL", None)  # nobody answers there any more
     console.print(f"\ndone in {time.perf_counter() - began:.0f} s. Where to look:")
     console.print("  pynomaly up                                     Prefect's and MLflow's pages")
     if not live:
         console.print("  pynomaly history configs/quickstart.yaml        every decision with its reasons")
     console.print(f"  {home / 'store'}    scores, quarantine, drift reports")
+
+
+def _make_live_past(home: Path) -> LivePast:
+    from flows.demo.live_past import make_live_past
+
+    return make_live_past(home)
+
+
+def _run_acts(home: Path, console: Console, past: Future[LivePast] | None) -> None:
+    if past is None:
+        _run_both_pipelines(home, console)
+    else:
+        _run_live_pipeline(past.result(), console)
 
 
 def _run_both_pipelines(home: Path, console: Console) -> None:
@@ -66,11 +84,12 @@ def _run_both_pipelines(home: Path, console: Console) -> None:
     _print_summary(story, console)
 
 
-def _run_live_pipeline(home: Path, console: Console) -> None:
+def _run_live_pipeline(past: LivePast, console: Console) -> None:
     """Run the live demo, print its lines as they come, and sum up."""
-    from flows.demo.live import LiveDemo, write_live_config
+    from flows.demo.live import LiveDemo
 
-    config = write_live_config(home)
+    config = past.config
+    console.print(past.line, markup=False)
     story = LiveDemo(config, lambda line: console.print(line, markup=False)).run()
     rows = [
         [f"v{version}", count, story.alerting[version], f"{story.alerting[version] / count:.1%}"]
@@ -88,7 +107,7 @@ def _run_live_pipeline(home: Path, console: Console) -> None:
 
 def _prepare_unused_config(home: Path, name: str) -> Path:
     """Return ``configs/NAME.yaml``, written if absent, or a copy under a free name if this home knows it."""
-    from flows.demo.acts import find_unused_name
+    from flows.demo.live_past import find_unused_name
 
     pipeline = load_pipeline(write_examples(Path.cwd() / "configs", (name,))[0])
     with Ledger.open(pipeline.ledger_url) as ledger:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from pynomaly.console.access.actors import ROLES, Role
 from pynomaly.console.access.sessions import Sessions
 from pynomaly.console.access.sign_in import DEPARTURE_COOKIE
 from pynomaly.console.access.sign_in_settings import load_sign_in
@@ -18,6 +21,7 @@ from pynomaly.errors import ConfigError
 from pynomaly.records.ledger import SIGNED, Decision, Identity, Ledger, sign_lines
 from tests.console.conftest import SECRET, first_alert, place_of
 from tests.console.providers import SignInSite, read_proof, running_site, sign_in
+from tests.console.test_access import BODIES, NEEDS
 
 pytestmark = pytest.mark.server
 
@@ -296,3 +300,31 @@ def test_nobody_signs_for_another_name(tmp_path: Path) -> None:
             assert record("own", "ann") == {SIGNED: identity.to_dict()}
             assert record("other", "pynomaly") == {}
         assert ledger.verify_chain().intact
+
+
+@pytest.mark.parametrize(
+    ("login", "role"), [("u-vera", "viewer"), ("u-ben", "approver"), ("u-adam", "admin")]
+)
+def test_each_route_asks_the_role_of_a_person_and_the_proof_of_our_page(
+    site: SignInSite, login: str, role: Role
+) -> None:
+    with site.signed_in(login) as person:
+        person.headers["accept"], person.follow_redirects = "*/*", False
+        alert = first_alert(person, pipeline="pumps")["alert"]
+        names = {"pipeline": "pumps", "alert": alert, "version": "2", "seq": "1"}
+        proof = {"x-pynomaly-proof": read_proof(person, "/decisions")}
+        for route, needed in NEEDS.items():
+            method, path = route.split(" ")
+            place = re.sub(r"{(\w+)}", lambda part: names.get(part[1], "zz"), path)
+            body = BODIES.get(place.rsplit("/", 1)[1]) if method == "POST" else None
+            if needed not in ROLES or place.endswith("/events") or (method == "POST" and body is None):
+                continue
+            sent = json.dumps(body or {}) if method != "GET" else None
+            headers = {"content-type": "application/json"}
+            if method != "GET":
+                assert person.request(method, place, headers=headers, content=sent).status_code == 403, route
+            answer = person.request(method, place, headers=headers | proof, content=sent)
+            if ROLES.index(role) < ROLES.index(needed):
+                assert (answer.status_code, "is no" in answer.json()["detail"]) == (403, True), route
+            else:
+                assert answer.status_code not in (401, 403), route

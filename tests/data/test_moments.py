@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pandas.testing import assert_series_equal
 from pydantic import ValidationError
 
 from pynomaly.config import Data
@@ -362,3 +363,20 @@ def test_local_times_of_any_step_read_back_to_utc(zone, minutes, newest_first, e
         )
     read = parse_moments(cells, time_data(timezone=zone), who)
     assert read.tolist() == list(moments)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["2026-01-05T00:00:00Z", "2026-01-05T00:00:00Z", "2026-01-05T01:30:00.25+02:00"],
+        [" 2026-01-05T00:00:00Z", "2026-01-05T00:00:00Z ", None],
+        ["2026-01-05T00:00:00Z", "2026-01-05T00:00:00 Europe/Berlin", "2026-01-05T00:00:00Z"],
+        ["2026-01-05T00:00:00,5Z", "2026-01-05T00:00:00Z", "2026-02-30T00:00:00Z"],
+        ["2026-01-05 00:00:00", "2026-01-05T00:00:00Z", "2026-01-05 00:00:00"],
+    ],
+)
+def test_text_that_repeats_is_read_as_cells_of_any_type_are(cells: list[str | None]) -> None:
+    column = pd.Series(cells, dtype="str", name="t", index=[5, 3, 4])
+    read = parse_moments(column, time_data())
+    assert_series_equal(read, parse_moments(column.astype(object), time_data()))
+    assert read.notna().sum() >= 2

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.demo.live import describe_alert, write_live_config
+from flows.demo.live import describe_alert
+from flows.demo.live_past import write_live_config
 from pynomaly.config import load_pipeline
 from pynomaly.records.ledger import Ledger
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import quote, urlsplit
 
 from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pynomaly.console.access.bounded_exchange import BoundedExchange, Bounds
 from pynomaly.console.access.recognise import (
     BROWSER_COOKIE,
     SESSION_COOKIE,
@@ -19,10 +21,14 @@ from pynomaly.console.access.recognise import (
 from pynomaly.console.access.security_events import log_event
 from pynomaly.console.problems import build_problem
 
-__all__ = ["MAX_BODY", "AccessMiddleware", "set_session"]
+__all__ = ["BOUNDS", "MAX_BODY", "AccessMiddleware", "set_session"]
 
 MAX_BODY = 1_000_000
 """Bytes of a request's body."""
+BOUNDS = Bounds()
+"""How long a request may take."""
+_MAX_ADDRESS = 8000
+_MAX_HEADERS = 32_000
 
 _OPEN_PATHS = ("/healthz", "/static/", "/login", "/palette.css", "/worker.js", "/api/v1/openapi.json")
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -39,10 +45,6 @@ _HEADERS: Mapping[str, str] = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-
-
-class _BodyTooLargeError(Exception):
-    """The body has more bytes than a request may have."""
 
 
 class AccessMiddleware:
@@ -69,17 +71,6 @@ class AccessMiddleware:
         fresh_browser = "" if browser else secrets.token_urlsafe(16)
         scope.setdefault("state", {})["browser"] = browser or fresh_browser
 
-        is_over, is_answered = False, False
-
-        async def send_safely(message: Message) -> None:
-            nonlocal is_answered
-            if is_over:  # whatever the application made of a body that was cut off is not sent
-                if not is_answered:
-                    is_answered = True
-                    await _too_large()(scope, receive, send_with_headers)
-                return
-            await send_with_headers(message)
-
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 is_page = not request.url.path.startswith(("/api/", "/static/"))
@@ -87,29 +78,20 @@ class AccessMiddleware:
                 message["headers"] = [*message["headers"], *self._list_headers(browser_name)]
             await send(message)
 
+        exchange = BoundedExchange(scope, receive, send_with_headers, MAX_BODY, BOUNDS)
+        await exchange.run(partial(self._answer, request))
+
+    async def _answer(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = await self._refuse(request, scope)
-        if refusal is not None:
-            await refusal(scope, receive, send_safely)
-            return
-        size = 0
-
-        async def receive_bounded() -> Message:
-            nonlocal size, is_over
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > MAX_BODY:
-                is_over = True
-                raise _BodyTooLargeError
-            return message
-
-        try:
-            await self._app(scope, receive_bounded, send_safely)
-        except _BodyTooLargeError:
-            await _too_large()(scope, receive, send_safely)
+        await (refusal or self._app)(scope, receive, send)
 
     async def _refuse(self, request: Request, scope: Scope) -> Response | None:
         """Return the answer to a request that goes no further, or None."""
         path, state = request.url.path, scope["state"]
+        if len(scope["path"]) + len(scope["query_string"]) > _MAX_ADDRESS:
+            return build_problem(414, f"the address has more than {_MAX_ADDRESS} characters")
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > _MAX_HEADERS:
+            return build_problem(431, f"the headers have more than {_MAX_HEADERS} bytes")
         declared = request.headers.get("content-length", "0")
         if not declared.isdigit() or int(declared) > MAX_BODY:
             return _too_large()

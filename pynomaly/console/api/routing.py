@@ -28,12 +28,15 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         401: "who asks is not known",
         403: "the role is missing",
         404: "nothing has this name",
+        408: "the body came too slowly",
         409: "the state does not allow it",
         413: "the body is too large",
+        414: "the address is too long",
         415: "the body is no JSON",
         422: "a field is wrong; it is named",
         429: "asked too often",
-        503: "the records cannot be read or written now",
+        431: "the headers are too large",
+        503: "the records cannot be read or written now, or the answer takes too long",
     }.items()
 }
 _KEEP = timedelta(days=1)

@@ -135,7 +135,10 @@ class PulledConsumer:
             return {}
 
     async def _gather_batch(self) -> list[Message]:
-        """Returns the next messages: a full batch at once, others after the wait that the settings allow."""
+        """Returns the next messages: a full batch at once, others after the wait that the settings allow.
+
+        What is there already waits for nobody: it is read until the batch is full.
+        """
         most, linger = self._settings.max_rows, self._settings.linger_ms / 1000
         batch = list(await self._reader.read(most, wait=0.2))
         if not batch:
@@ -148,10 +151,11 @@ class PulledConsumer:
             more = await self._reader.read(most - len(batch), wait=0.0)
             batch.extend(more)
             size += sum(len(message.body) for message in more)
+            if len(more) >= _FEW:
+                continue
             if left <= 0:
                 break
-            if len(more) < _FEW:
-                await self._pause(min(left, _STEP))
+            await self._pause(min(left, _STEP))
         return batch
 
     async def _open_again(self, error: Exception) -> None:

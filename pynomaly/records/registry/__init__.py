@@ -4,8 +4,8 @@ Only this package and :mod:`pynomaly.model.serving` use mlflow, which is importe
 Each pipeline has one experiment (``pynomaly/<name>``) and one registered model (``<name>``). An alias points
 to the version in production; the history of the alias is in the ledger.
 
-Called by `flows.machine`, `flows.cli`, `console`, `tasks`, `serving` and `steps`. May import `databases`,
-the modules of `records` and the wings below `records`.
+Called by `flows.machine`, `flows.demo`, `flows.cli`, `console`, `tasks`, `serving` and `steps`. May import
+`databases`, the modules of `records` and the wings below `records`.
 """
 
 from pynomaly.records.registry.traces import AlertAssessment, Traces

@@ -250,12 +250,13 @@ def _explain_rows(
     run: WindowRun, partition: Partition, scores: pd.DataFrame
 ) -> tuple[dict[int, tuple[Carrier, ...]], str]:
     """Return the carriers of the rarest alerting rows by row position, and the reason if there are none."""
+    rows = run.take_alert_rows(partition.window, partition.data_hash)  # of windows without alerts, too:
+    known = run.take_carriers(partition.window)  # a worker that runs for a year closes many
     explained_rows = choose_explained_rows(scores, run.pipeline.grouping.explained)
     if not len(explained_rows):
         return {}, ""
-    rows = run.take_alert_rows(partition.window, partition.data_hash)
     carriers: dict[int, tuple[Carrier, ...]] = {}
-    if known := run.take_carriers(partition.window):
+    if known:
         names = name_rows(run.pipeline, scores.iloc[explained_rows])
         carriers = {
             row: known[name]

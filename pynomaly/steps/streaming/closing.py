@@ -26,7 +26,14 @@ from pynomaly.steps.streaming.live_alerts import read_live_carriers
 from pynomaly.steps.streaming.watermark import find_watermark, is_over
 from pynomaly.steps.window_run import WindowRun
 
-__all__ = ["ClosedWindow", "close_due_windows", "find_closed_until", "keep_window_rows", "list_windows_over"]
+__all__ = [
+    "ClosedWindow",
+    "LiveCloser",
+    "close_due_windows",
+    "find_closed_until",
+    "keep_window_rows",
+    "list_windows_over",
+]
 
 MAX_ENTRIES = 500
 """Entries of a window in the ledger, above which their rows go into a file before it closes."""
@@ -64,6 +71,37 @@ def list_windows_over(pipeline: Pipeline, ledger: Ledger, now: datetime) -> tupl
         for window in windows
         if window is not None and is_over(pipeline, window, watermark, awake, now)
     )
+
+
+class LiveCloser:
+    """Closes windows again and again, and knows which the next time will close."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._left: frozenset[str] = frozenset()
+
+    def close(self, run: WindowRun) -> tuple[ClosedWindow, ...]:
+        """Close the windows that are over, and move rows of long ones into files.
+
+        Raises
+        ------
+        PynomalyError
+            As :func:`close_due_windows`.
+        """
+        now, left = datetime.now(UTC), set[str]()
+        try:
+            left |= {window.key for window in list_windows_over(self._pipeline, run.ledger, now)}
+            closed = close_due_windows(self._pipeline, run, now)
+            left -= {item.window for item in closed if not item.stays_open}
+        finally:
+            self._left = frozenset(left)
+        keep_long_windows(self._pipeline, run.ledger)
+        return closed
+
+    def list_closing(self, ledger: Ledger) -> frozenset[str]:
+        """Return the windows that are over, without those that the last close left open."""
+        over = list_windows_over(self._pipeline, ledger, datetime.now(UTC))
+        return frozenset(window.key for window in over) - self._left
 
 
 def find_closed_until(pipeline: Pipeline, ledger: Ledger, now: datetime) -> datetime:

@@ -46,6 +46,8 @@ class EntryRows:
 
     def take(self, places: NDArray[np.bool_] | NDArray[np.int64]) -> EntryRows:
         """Return the rows that a mask or positions select."""
+        if places.dtype == bool and places.all():
+            return self
         return EntryRows(
             self.frame[places] if places.dtype == bool else self.frame.iloc[places],
             self.scored[places] if places.dtype == bool else self.scored.iloc[places],
@@ -57,10 +59,10 @@ class EntryRows:
     @property
     def alerted(self) -> NDArray[np.bool_]:
         """Which rows alert."""
-        flags = (
-            self.scored["is_anomaly"].to_numpy(dtype=object) if len(self.frame) else np.empty(0, dtype=object)
-        )
-        return np.array([flag is True or flag is np.True_ or flag == True for flag in flags], dtype=bool)  # noqa: E712
+        if not len(self.frame):
+            return np.empty(0, dtype=bool)
+        flags = self.scored["is_anomaly"].to_numpy(dtype=object)
+        return np.asarray(flags == True, dtype=bool)  # noqa: E712 - a missing flag is none
 
 
 def pack_rows(rows: EntryRows) -> bytes:

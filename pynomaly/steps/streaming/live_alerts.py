@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Collection
 from dataclasses import asdict
 
 import numpy as np
@@ -60,11 +61,11 @@ class LiveAlerts:
             part = AlertingRows(rows.frame.iloc[places], rows.scored.iloc[places], rows.served)
             self._waiting.append(part)
 
-    def _explain_next(self, ledger: Ledger) -> None:
+    def _explain_next(self, ledger: Ledger, closing: Collection[str]) -> None:
         """Keep the columns that carry the rows that have waited longest."""
         if not self._waiting:
             return
-        rows = self._drop_closed_windows(ledger, self._waiting.popleft())
+        rows = self._drop_closed_windows(ledger, self._waiting.popleft(), closing)
         if not len(rows.frame):
             return
         frame = rows.frame
@@ -84,16 +85,26 @@ class LiveAlerts:
             own = entry.take(keys == key)
             ledger.stream.add_entry(self._pipeline.name, StreamEntry(key, 0, len(own.frame), pack_rows(own)))
 
-    def _drop_closed_windows(self, ledger: Ledger, rows: AlertingRows) -> AlertingRows:
-        """Return the rows of windows that are open still; the close of the others named their columns."""
+    def _drop_closed_windows(
+        self, ledger: Ledger, rows: AlertingRows, closing: Collection[str]
+    ) -> AlertingRows:
+        """Return the rows of windows that stay open; the close of the others names their columns."""
         windows = {item.window for item in ledger.stream.list_open_windows(self._pipeline.name)}
+        windows -= set(closing)
         keys = name_windows(rows.frame[str(self._pipeline.data.time)], self._pipeline.windows.score)
         is_open = np.array([key in windows for key in keys], dtype=bool)
         frame, scored = (part[is_open].reset_index(drop=True) for part in (rows.frame, rows.scored))
         return AlertingRows(frame, scored, rows.served)
 
-    def raise_due(self, run: WindowRun) -> tuple[RaisedAlerts, ...]:
+    def raise_due(self, run: WindowRun, closing: Collection[str] = ()) -> tuple[RaisedAlerts, ...]:
         """Group the open windows with alerts that were not grouped yet.
+
+        Parameters
+        ----------
+        run : WindowRun
+        closing : collection of str
+            Windows that are left to their close, which groups and explains their rows: doing so here, too,
+            is work done twice, and an entry that explains a row would open them again.
 
         Raises
         ------
@@ -102,15 +113,15 @@ class LiveAlerts:
         RecordError, SourceError, ConfigError
             As :func:`pynomaly.steps.alerting.raise_alerts.raise_alerts`.
         """
-        self._explain_next(run.ledger)
-        if not self._list_due(run.ledger):
+        self._explain_next(run.ledger, closing)
+        if not self._list_due(run.ledger, closing):
             return ()
         newest: dict[str, int] = {}
 
         def read_windows() -> list[AlertingWindow]:
             """Read them while nobody groups alerts: a window may have closed since."""
             whole, windows = self._pipeline.grouping.needed > 1, []
-            for key in self._list_due(run.ledger):
+            for key in self._list_due(run.ledger, closing):
                 if entries := _read_alerting(run.ledger, self._pipeline.name, key, whole=whole):
                     newest[key] = entries[-1].seq
                     windows.append(self._build_window(key, entries))
@@ -120,14 +131,22 @@ class LiveAlerts:
         self._newest |= newest
         return raised
 
-    def _list_due(self, ledger: Ledger) -> list[str]:
+    def _list_due(self, ledger: Ledger, closing: Collection[str]) -> list[str]:
         """Return the open windows with alerts that were not grouped yet."""
         windows = ledger.stream.list_open_windows(self._pipeline.name)
+        self._forget_others({item.window for item in windows})
         return [
             item.window
             for item in windows
-            if item.alerts and item.newest_alert > self._newest.get(item.window, 0)
+            if item.alerts
+            and item.window not in closing
+            and item.newest_alert > self._newest.get(item.window, 0)
         ]
+
+    def _forget_others(self, windows: Collection[str]) -> None:
+        """Forget what is known of windows that are closed."""
+        self._newest = {key: seq for key, seq in self._newest.items() if key in windows}
+        self._explained = Counter({key: n for key, n in self._explained.items() if key in windows})
 
     def _build_window(self, key: str, entries: list[StreamEntry]) -> AlertingWindow:
         whole = self._pipeline.grouping.needed > 1

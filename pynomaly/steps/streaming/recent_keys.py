@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -22,19 +24,34 @@ class RecentKeys:
         self._data = data
         self._young: set[int] = set()
         self._old: set[int] = set()
+        self._new: set[int] = set()
 
     def find_new(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
         """Return which rows did not come before, among those remembered or in `frame`."""
+        keys = self._list_keys(frame)
+        self._new = set(keys)
         fresh = np.ones(len(frame), dtype=bool)
+        if len(self._new) == len(keys) and self._is_unknown():
+            return fresh
         own: set[int] = set()
-        for row, key in enumerate(self._list_keys(frame)):
+        for row, key in enumerate(keys):
             fresh[row] = not (key in self._young or key in self._old or key in own)
             own.add(key)
         return fresh
 
     def remember(self, frame: pd.DataFrame) -> None:
         """Remember rows that are recorded."""
-        self._young.update(self._list_keys(frame))
+        self._add(self._list_keys(frame))
+
+    def remember_new(self) -> None:
+        """Remember the rows that :meth:`find_new` was asked of last: they are recorded."""
+        self._add(self._new)
+
+    def _is_unknown(self) -> bool:
+        return self._new.isdisjoint(self._young) and self._new.isdisjoint(self._old)
+
+    def _add(self, keys: Iterable[int]) -> None:
+        self._young.update(keys)
         if len(self._young) >= MAX_KEYS // 2:
             self._old, self._young = self._young, set()
 

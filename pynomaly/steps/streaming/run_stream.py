@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from pynomaly.config import Pipeline
 from pynomaly.data.brokers import Consumer, Message, Publisher, open_consumer, open_publisher
@@ -25,7 +24,7 @@ from pynomaly.steps.delivery.live import LiveDelivery
 from pynomaly.steps.delivery.open_sinks import BlockReader, refuse_block
 from pynomaly.steps.notices.deliver import Sender, send_to_address
 from pynomaly.steps.notices.live import LiveNotices
-from pynomaly.steps.streaming.closing import ClosedWindow, close_due_windows, keep_long_windows
+from pynomaly.steps.streaming.closing import ClosedWindow, LiveCloser
 from pynomaly.steps.streaming.dead_letters import format_letter
 from pynomaly.steps.streaming.entry_rows import EntryRows
 from pynomaly.steps.streaming.live_alerts import LiveAlerts, build_scores
@@ -146,6 +145,7 @@ class StreamRun:
         self._stop_asked = False
         self._last_work, self._lag_due = time.monotonic(), 0.0
         self._alerts_due, self._ending = asyncio.Event(), asyncio.Event()
+        self._closer = LiveCloser(pipeline)
         self._read_block = read_block
         self._notices = LiveNotices(pipeline, through, self._say_problem)
         self._publishing = asyncio.Lock()
@@ -289,7 +289,7 @@ class StreamRun:
 
     def _raise_alerts(self, alerts: LiveAlerts, alerting: WindowRun, sinks: LiveDelivery) -> None:
         try:
-            if alerts.raise_due(alerting):
+            if alerts.raise_due(alerting, self._closer.list_closing(alerting.ledger)):
                 sinks.wake()
                 self._notices.wake()
             if alerts.waiting:
@@ -302,8 +302,7 @@ class StreamRun:
 
     def _close_windows(self, closing: WindowRun) -> None:
         try:
-            closed = close_due_windows(self.pipeline, closing, datetime.now(UTC))
-            keep_long_windows(self.pipeline, closing.ledger)
+            closed = self._closer.close(closing)
         except PynomalyError as error:  # tried again at the next tick; the rows stay in the ledger
             self._say_problem(f"no window could be closed: {error}")
             return

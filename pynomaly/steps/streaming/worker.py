@@ -194,7 +194,8 @@ class StreamWorker:
         frame, owners = self._refuse_times(decoded, fresh, letters)
         is_new = self._keys.find_new(frame)
         again = int((~is_new).sum())
-        frame, owners = frame[is_new].reset_index(drop=True), owners[is_new]
+        if again:
+            frame, owners = frame[is_new].reset_index(drop=True), owners[is_new]
         entry, alerting, problem = self._score(frame, owners, fresh, letters)
         times = (
             entry.frame[str(self._data.time)] if len(entry.frame) else pd.Series(dtype="datetime64[us, UTC]")
@@ -210,7 +211,7 @@ class StreamWorker:
             self.pipeline.name, entries, build_letters(self.pipeline.name, letters), positions, before
         )
         self._positions |= {item.part: item for item in positions}
-        self._keys.remember(frame)
+        self._keys.remember_new()
         scored = entry.take(entry.versions > 0)
         return BatchOutcome(
             len(messages),
@@ -256,10 +257,13 @@ class StreamWorker:
         if not len(frame):
             return frame, owners
         newest = {name: item.newest for name, item in self._positions.items() if item.newest is not None}
-        sources = [(self._name_part(messages[owner]), messages[owner].sent) for owner in owners]
+        named = [(self._name_part(message), message.sent) for message in messages]
+        sources = [named[owner] for owner in owners.tolist()]
         times = frame[str(self._data.time)]
         refused = refuse_times(self.pipeline.stream, times, sources, newest, datetime.now(UTC))
         letters += [DeadLetter(messages[owners[row]], *why) for row, why in refused.items()]
+        if not refused:
+            return frame, owners
         kept = np.ones(len(frame), dtype=bool)
         kept[list(refused)] = False
         return frame[kept].reset_index(drop=True), owners[kept]

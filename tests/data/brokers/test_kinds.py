@@ -271,3 +271,45 @@ def test_publishing_creates_a_topic_that_is_missing(kind, brokers):
         return flatten(await collect(server.make_stream(f"new.{kind}.dead"), 3))
 
     assert sorted(int(message.body) for message in asyncio.run(check())) == [0, 1, 2]
+
+
+class SlowReader:
+    """Gives a hundred messages a read, each of which takes longer than a row may wait for others."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self._left = list(messages)
+
+    async def open(self) -> None:
+        """Has nothing to connect to."""
+
+    async def read(self, most: int, wait: float) -> Sequence[Message]:
+        clock = asyncio.get_running_loop().time
+        until = clock() + 0.003
+        while clock() < until:
+            pass
+        part, self._left = self._left[: min(most, 100)], self._left[min(most, 100) :]
+        return part
+
+    async def acknowledge(self) -> None:
+        """Has nobody to tell."""
+
+    async def close(self) -> None:
+        """Has nothing to leave."""
+
+    async def measure_lag(self) -> dict[str, int]:
+        return {"t": len(self._left)}
+
+
+def test_a_backlog_is_read_in_full_batches_however_long_reading_takes():
+    messages = [Message(b"", "t", number) for number in range(1050)]
+    stream = Stream(broker="memory", topic="t", max_rows=500, linger_ms=1)
+    consumer = PulledConsumer(SlowReader(messages), stream, print, ordered=True)
+    sizes: list[int] = []
+
+    async def handle(batch: Sequence[Message]) -> None:
+        sizes.append(len(batch))
+        if sum(sizes) == len(messages):
+            await consumer.stop()
+
+    asyncio.run(consumer.run(handle))
+    assert sizes == [500, 500, 50]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 
 from pynomaly.data.window import Window
+from pynomaly.errors import SourceError
 from pynomaly.judging.alerts.alert import Alert
 from pynomaly.records.ledger import Ledger
 from pynomaly.steps.alerting.carriers import find_carriers
 from pynomaly.steps.alerting.raise_alerts import raise_alerts, read_alerts
-from pynomaly.steps.streaming.closing import keep_window_rows
+from pynomaly.steps.streaming.closing import LiveCloser, keep_window_rows
 from pynomaly.steps.streaming.live_alerts import LiveAlerts
 from pynomaly.steps.streaming.worker import BatchOutcome
 from pynomaly.steps.window_run import WindowRun
@@ -111,3 +113,52 @@ def test_a_window_that_closed_before_its_alerts_were_explained_stays_closed(
     with Ledger.open(table.live.ledger_url) as ledger:
         assert ledger.stream.list_open_windows(table.live.name) == ()
     assert all(item.carriers for item in find_alerts(table).values())
+
+
+def send_past_the_end(table: LiveTable) -> tuple[list[BatchOutcome], set[str]]:
+    """Send the rows of a day and of the morning after, when the day is over; return the open windows, too."""
+    rows = rows_of(table, Window(DAY.start, datetime(2026, 1, 21, 6, tzinfo=UTC)))
+    outcomes = table.send(table.messages(rows))
+    with Ledger.open(table.live.ledger_url) as ledger:
+        return outcomes, {item.window for item in ledger.stream.list_open_windows(table.live.name)}
+
+
+def test_a_window_that_is_over_is_left_to_its_close(live_table: Callable[..., LiveTable]) -> None:
+    table = live_table(alerts={"policy": "quantile", "quantile": 0.1})
+    outcomes, windows = send_past_the_end(table)
+    alerts, closer = LiveAlerts(table.live), LiveCloser(table.live)
+    for item in outcomes:
+        if item.alerting is not None:
+            alerts.add(item.alerting)
+    with WindowRun(table.live) as run:
+        closing = closer.list_closing(run.ledger)
+        assert closing == {DAY.key} < windows
+        while alerts.waiting:
+            assert {item.window for item in alerts.raise_due(run, closing)} == windows - closing
+        assert [item.window for item in closer.close(run)] == [DAY.key]
+        assert {item.window for item in run.ledger.stream.list_open_windows(table.live.name)} < windows
+        assert closer.close(run) == ()
+    of_day = [item for item in find_alerts(table).values() if DAY.key in item.windows]
+    assert of_day
+    assert all(item.carriers for item in of_day)
+
+
+@pytest.mark.parametrize("broken", ["score_window", "keep_window_rows"])  # it waits alone; none can be closed
+def test_alerts_of_a_window_that_cannot_be_closed_open_all_the_same(
+    live_table: Callable[..., LiveTable], monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    table = live_table(alerts={"policy": "quantile", "quantile": 0.1})
+    send_past_the_end(table)
+    alerts, closer = LiveAlerts(table.live), LiveCloser(table.live)
+
+    def refuse(*arguments: object, **named: object) -> None:
+        raise SourceError("its rows cannot be read")
+
+    with WindowRun(table.live) as run:
+        with monkeypatch.context() as patch, suppress(SourceError):
+            patch.setattr(f"pynomaly.steps.streaming.closing.{broken}", refuse)
+            assert [item.stays_open for item in closer.close(run)] == [True]
+        closing = closer.list_closing(run.ledger)
+        assert DAY.key in {item.window for item in alerts.raise_due(run, closing)}
+        assert DAY.key in [item.window for item in closer.close(run)]
+        assert closer.list_closing(run.ledger) == frozenset()

@@ -22,7 +22,7 @@ def test_the_newest_rows_are_known_and_old_ones_are_forgotten(monkeypatch: pytes
     keys = RecentKeys(DATA)
     for first in range(0, 20, 2):
         assert keys.find_new(rows(first)).all()
-        keys.remember(rows(first))
+        keys.remember_new()
         assert not keys.find_new(rows(max(0, first - 2), 4))[: 4 if first else 2].any()
     assert keys.find_new(rows(0)).all()
     assert keys.find_new(pd.concat([rows(30), rows(30)], ignore_index=True)).tolist() == [
