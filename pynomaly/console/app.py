@@ -24,6 +24,7 @@ from pynomaly.console.api import access, alerts, decisions, own_data
 from pynomaly.console.changes import ChangeFeed
 from pynomaly.console.context import ConsoleParts, RoleError
 from pynomaly.console.document import describe_api
+from pynomaly.console.graph import route as graph_route
 from pynomaly.console.own_data.inbox import Inbox
 from pynomaly.console.own_data.trainings import Trainings
 from pynomaly.console.pages import access as access_page
@@ -40,7 +41,7 @@ from pynomaly.records.ledger import Access
 __all__ = ["create_console", "run_console"]
 
 API_MODULES = (access, alerts, decisions, own_data)
-PAGE_MODULES = (fleet_page, alerts_page, decisions_page, access_page, own_data_page)
+PAGE_MODULES = (fleet_page, alerts_page, decisions_page, access_page, own_data_page, graph_route)
 STATIC = Path(__file__).parent / "static"
 _log = logging.getLogger(__name__)
 

@@ -70,6 +70,7 @@ NEEDS: dict[str, str] = {
     "POST /own-data/{file}/pipeline": "form",
     "GET /pipelines/{pipeline}/training": "viewer",
     "POST /pipelines/{pipeline}/training": "form",
+    "POST /graphql": "viewer",
     "GET /palette.css": "open",
     "GET /worker.js": "open",
     "GET /login": "open",
@@ -94,6 +95,7 @@ BODIES: dict[str, Any] = {
     "rollback": {"reason": "because", "version": 2},
     "reading": {},
     "pipeline": {},
+    "graphql": {"query": "{pipelines {name}}"},
 }
 
 

@@ -33,6 +33,7 @@ _MAX_ADDRESS = 32_000  # corrections of a table with a thousand columns are in t
 _MAX_HEADERS = 32_000
 
 _FILE_PATHS = ("/own-data", "/api/v1/files")
+_PROGRAM_PATHS = ("/api/", "/graphql")
 _OPEN_PATHS = ("/healthz", "/static/", "/login", "/palette.css", "/worker.js", "/api/v1/openapi.json")
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 _HEADERS: Mapping[str, str] = {
@@ -76,7 +77,7 @@ class AccessMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                is_page = not request.url.path.startswith(("/api/", "/static/"))
+                is_page = not request.url.path.startswith((*_PROGRAM_PATHS, "/static/"))
                 browser_name = fresh_browser if is_page else ""  # a program has no forms to be proved
                 message["headers"] = [*message["headers"], *self._list_headers(browser_name)]
             await send(message)
@@ -128,12 +129,12 @@ class AccessMiddleware:
             reason = f"sent from a page of another site (Sec-Fetch-Site: {site[:20]})"
         elif origin and urlsplit(origin).netloc != headers.get("host"):
             reason = f"sent from {origin[:100]}, another site"
-        elif request.url.path.startswith("/api/") and not headers.get("content-type", "").startswith(
+        elif request.url.path.startswith(_PROGRAM_PATHS) and not headers.get("content-type", "").startswith(
             kind := "application/octet-stream" if request.url.path in _FILE_PATHS else "application/json"
         ):
             return build_problem(415, f"it takes {kind}")
         elif (
-            request.url.path.startswith("/api/")
+            request.url.path.startswith(_PROGRAM_PATHS)
             and BROWSER_COOKIE in request.cookies
             and not self._doorkeeper.sessions.accepts(
                 request.cookies[BROWSER_COOKIE], headers.get("x-pynomaly-proof", "")
@@ -175,7 +176,7 @@ def _too_large(most: int) -> Response:
 
 def _ask_who(request: Request) -> Response:
     """Return where a person signs in, and for a program what it lacks."""
-    if request.url.path.startswith("/api/") or request.method not in _SAFE_METHODS:
+    if request.url.path.startswith(_PROGRAM_PATHS) or request.method not in _SAFE_METHODS:
         return build_problem(401, "a bearer token is needed", headers={"WWW-Authenticate": "Bearer"})
     place = quote(str(request.url.path), safe="/")
     response = Response(status_code=303, headers={"Location": f"/login?next={place}"})

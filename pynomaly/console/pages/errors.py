@@ -16,7 +16,11 @@ __all__ = ["show_problem"]
 def show_problem(request: Request, problem: Response) -> Response:
     """Return a problem as a page, where a browser asked for one; its status and headers stay."""
     wants_page = "text/html" in request.headers.get("accept", "")
-    if not wants_page or request.url.path.startswith("/api/") or "hx-request" in request.headers:
+    if (
+        not wants_page
+        or request.url.path.startswith(("/api/", "/graphql"))
+        or "hx-request" in request.headers
+    ):
         return problem
     asked = get_asked(request) if getattr(request.state, "actor", None) else None
     detail = str(orjson.loads(bytes(problem.body))["detail"])
