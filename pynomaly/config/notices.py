@@ -6,10 +6,12 @@ that holds it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from datetime import timedelta
 from itertools import pairwise
 from typing import Annotated, Literal, get_args
+from urllib.parse import quote
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
@@ -268,12 +270,36 @@ def _require_receiver(where: str, name: str, known: Collection[str]) -> None:
         raise ValueError(f"{where}: no target or role {name!r}; {list_allowed(name, sorted(known))}")
 
 
+_RUNBOOK_NAMES = ("pipeline", "entity", "cause")
+
+
 class Console(Settings):
     """Where people open the console in their browser."""
 
     url: Annotated[str, Field(pattern=r"^(https?://[^\s/?#@]+(/[^\s?#]*)?)?$")] = Field(
         "", description="its address, like https://console.example.org; messages link to it; empty: no links"
     )
+
+    runbook: Annotated[str, Field(pattern=r"^(https?://[^\s/?#@{}]+([/?#][^\s]*)?)?$")] = Field(
+        "",
+        description="address of what to do about an alert, linked from its page; {pipeline}, {entity} and "
+        "{cause} are put in; empty: no link",
+    )
+
+    @field_validator("runbook")
+    @classmethod
+    def _check_runbook(cls, text: str) -> str:
+        for name in re.findall(r"{(.*?)}", text):
+            if name not in _RUNBOOK_NAMES:
+                raise ValueError(f"{{{name}}} is not put in; {list_allowed(name, _RUNBOOK_NAMES)}")
+        if set("{}") & set(re.sub(r"{(.*?)}", "", text)):
+            raise ValueError("a brace stands alone; {entity} is how a name is put in")
+        return text
+
+    def link_runbook(self, pipeline: str, entity: str, cause: str) -> str:
+        """Return the address of what to do about an alert, or "" where none is named."""
+        names = {"pipeline": pipeline, "entity": entity, "cause": cause}
+        return self.runbook.format_map({name: quote(text, safe="") for name, text in names.items()})
 
     def link_alert(self, pipeline: str, alert: str) -> str:
         """Return the address of an alert's page, or "" where no console is named."""

@@ -14,9 +14,10 @@ from pynomaly.judging.alerts.alert import Alert
 from pynomaly.records.ledger import Decision
 
 __all__ = ["AlertState", "Gravity", "Severity", "Shown"]
-__all__ += ["AlertDetail", "AlertSeries", "AlertSummary", "Answered", "BulkResult", "Lane"]
+__all__ += ["AlertDetail", "AlertSeries", "AlertSummary", "AlertSurroundings", "Answered", "BulkResult"]
+__all__ += ["Lane", "Span", "WindowVerdict"]
 __all__ += ["DecisionDetail", "DecisionSummary", "FieldProblem", "FleetPipeline", "Page", "PendingPromotion"]
-__all__ += ["FileReading", "FileShown", "PipelineFacts", "PipelineMade", "Problem", "TrainingShown"]
+__all__ += ["PipelineFacts", "Problem"]
 __all__ += ["VersionLine", "WindowLine"]
 
 Gravity = Literal["critical", "warning", "waiting", "new", "healthy"]
@@ -167,6 +168,34 @@ class AlertSeries(Shown):
         return cls(column="", times=(), values=(), p_values=(), alerting=(), **nothing, notes=(note,))
 
 
+class Span(Shown):
+    """A span of time that somebody declared; of all entities where ``entity`` is empty."""
+
+    start: datetime
+    end: datetime
+    entity: str
+    name: str
+
+
+class WindowVerdict(Shown):
+    """A scored window, and what monitoring decided about it; ``state`` is empty where it did not."""
+
+    window: str
+    state: str
+    seq: int | None = Field(description="of the decision")
+    reasons: tuple[str, ...]
+
+
+class AlertSurroundings(Shown):
+    """What was going on within a day of an alert."""
+
+    incidents: tuple[Span, ...]
+    planned: tuple[Span, ...] = Field(description="planned work and holidays, in which alerts stay quiet")
+    windows: tuple[WindowVerdict, ...]
+    runbook: str = Field(description="address of what to do about it; empty: `console.runbook` names none")
+    notes: tuple[str, ...]
+
+
 class Lane(Shown):
     """Alerts of one entity over time: number by beginning of the day or hour, and severity."""
 
@@ -281,43 +310,6 @@ class BulkResult(Shown):
 
     answered: tuple[Answered, ...]
     failed: dict[str, str] = Field(description="PIPELINE/ALERT: why")
-
-
-class FileShown(Shown):
-    """A dropped file; it is kept for a week."""
-
-    file: str = Field(description="its id")
-    name: str
-    size: int = Field(description="bytes")
-    dropped: datetime
-
-
-class FileReading(Shown):
-    """How a dropped file is read; `reading` and `yaml` are null where it cannot be."""
-
-    file: FileShown
-    problem: str
-    reading: dict[str, Any] | None = Field(description="each choice and column with its reason")
-    yaml: str | None
-
-
-class PipelineMade(Shown):
-    """A pipeline that was made of a file."""
-
-    pipeline: str
-    config: str = Field(description="name of the file of its settings")
-    training: bool = Field(description="whether its first training was started")
-
-
-class TrainingShown(Shown):
-    """A training that was started from the console."""
-
-    state: Literal["running", "done", "failed", "unknown"]
-    started: datetime
-    by: str
-    code: int | None = Field(description="exit code of the command")
-    steps: tuple[str, ...] = Field(description="that have ended, in their order")
-    words: str = Field(description="the end of what it printed")
 
 
 def _summarize_alert(alert: Alert) -> dict[str, Any]:

@@ -84,6 +84,12 @@ BAD = [
     (notify(timezone="Mars/Base"), "not an IANA time zone"),
     (notify(expire="1m"), "greater than or equal to 1 hour"),
     ({"console": {"url": "console.example.org"}}, "String should match pattern"),
+    ({"console": {"runbook": "wiki.example.org"}}, "String should match pattern"),
+    ({"console": {"runbook": "https://{entity}.example.org/"}}, "String should match pattern"),
+    ({"console": {"runbook": "https://wiki.example.org/{machine}"}}, "{machine} is not put in"),
+    ({"console": {"runbook": "https://wiki.example.org/{entity!r}"}}, "is not put in"),
+    ({"console": {"runbook": "https://wiki.example.org/{}"}}, "{} is not put in"),
+    ({"console": {"runbook": "https://wiki.example.org/}{"}}, "a brace stands alone"),
     ({"console": {"url": "https://me:secret@console.example.org"}}, "String should match pattern"),
     ({"console": {"url": "https://console.example.org?x=1"}}, "String should match pattern"),
 ]

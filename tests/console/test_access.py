@@ -54,6 +54,7 @@ NEEDS: dict[str, str] = {
     "POST /pipelines/{pipeline}/alerts/{alert}/answer": "form",
     "GET /decisions": "viewer",
     "GET /decisions/chain": "viewer",
+    "GET /api/v1/pipelines/{pipeline}/alerts/{alert}/surroundings": "viewer",
     "GET /pipelines/{pipeline}/decisions/{seq}": "viewer",
     "POST /pipelines/{pipeline}/promotions/{version}": "form",
     "POST /pipelines/{pipeline}/rollback": "form",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 
+from pynomaly.config.notices import Console
 from tests.console.conftest import first_alert, place_of
 
 API = "/api/v1"
@@ -215,3 +219,41 @@ def test_a_person_gets_an_error_as_a_page(local: httpx.Client) -> None:
         assert answer.headers["content-type"].startswith("text/html")
         assert part in answer.text
     assert local.get("/pipelines/nothing").headers["content-type"] == "application/problem+json"
+
+
+def test_what_was_declared_and_decided_around_an_alert_is_there(configs: Path, local: httpx.Client) -> None:
+    alert = first_alert(local, pipeline="pumps")
+    file = configs / "pumps.yaml"
+    settings = yaml.safe_load(file.read_text())
+    first = datetime.fromisoformat(alert["first"])
+    around = {"start": first - timedelta(hours=1), "end": first + timedelta(hours=1)}
+    other = {"start": first + timedelta(days=9), "end": first + timedelta(days=10)}
+    (configs / "incidents.yaml").write_text(
+        yaml.safe_dump(
+            [
+                {**around, "name": "pipe burst"},
+                {**around, "entity": alert["entity"], "name": "its own"},
+                {**around, "entity": "nobody", "name": "of another"},
+                {**other, "name": "much later"},
+            ]
+        )
+    )
+    settings["data"]["incidents"] = "incidents.yaml"
+    settings["grouping"] = {**settings.get("grouping", {}), "planned": "gone.yaml"}
+    settings["console"] = {"runbook": "https://wiki.example.org/{pipeline}?of={entity}&why={cause}"}
+    file.write_text(yaml.safe_dump(settings))
+    read(local, "/pipelines")  # the settings are read again
+    content = read(local, f"{place_of(alert)}/surroundings")
+    assert sorted(item["name"] for item in content["incidents"]) == ["its own", "pipe burst"]
+    assert content["runbook"] == f"https://wiki.example.org/pumps?of={alert['entity']}&why={alert['cause']}"
+    [note] = content["notes"]
+    assert note.startswith("Planned work: grouping.planned:")
+    page = local.get(place_of(alert)).text
+    assert "pipe burst" in page
+    assert "its runbook" in page
+
+
+def test_a_name_in_the_address_of_a_runbook_is_one_part_of_it() -> None:
+    console = Console(runbook="https://wiki.example.org/{entity}/{cause}")
+    assert console.link_runbook("p", "../a b", "x?y") == "https://wiki.example.org/..%2Fa%20b/x%3Fy"
+    assert Console().link_runbook("p", "a", "b") == ""

@@ -11,11 +11,13 @@ from pynomaly.console.actions import answer_alert, answer_alerts
 from pynomaly.console.api.routing import PROBLEMS, ApiRoute, AskedBy, Cursor, Limit
 from pynomaly.console.queries.alerts import count_alerts, list_lanes, page_alerts
 from pynomaly.console.queries.series import read_alert_series
+from pynomaly.console.queries.surroundings import describe_surroundings
 from pynomaly.console.schemas import (
     AlertDetail,
     AlertSeries,
     AlertState,
     AlertSummary,
+    AlertSurroundings,
     Answered,
     BulkResult,
     Lane,
@@ -27,7 +29,7 @@ from pynomaly.errors import ConfigError
 from pynomaly.records.ledger import AlertFilter, AlertOrder
 from pynomaly.steps.alerting.resolve_alerts import find_alert
 
-__all__ = ["AlertWish", "router"]
+__all__ = ["AlertWish", "router", "show_surroundings"]
 
 router = APIRouter(tags=["alerts"], route_class=ApiRoute, responses=PROBLEMS)
 
@@ -122,6 +124,14 @@ def show_series(asked: AskedBy, pipeline: str, alert: str) -> AlertSeries:
     settings = asked.find(pipeline)
     ledger = asked.pipelines.open_ledger(settings.ledger_url)
     return read_alert_series(settings, ledger, find_alert(ledger, pipeline, alert), asked.console.bundles)
+
+
+@router.get(f"{ALERT}/surroundings", summary="Incidents, planned work and verdicts around it; its runbook")
+def show_surroundings(asked: AskedBy, pipeline: str, alert: str) -> AlertSurroundings:
+    """Return what was going on around an alert."""
+    settings = asked.find(pipeline)
+    ledger = asked.pipelines.open_ledger(settings.ledger_url)
+    return describe_surroundings(settings, ledger, find_alert(ledger, pipeline, alert))
 
 
 @router.post(f"{ALERT}/acknowledge", summary="Say that you look at it; for an analyst")

@@ -11,8 +11,8 @@ from pynomaly.console.context import Asked
 from pynomaly.console.own_data.actions import ReadFile, read_dropped_file, write_pipeline
 from pynomaly.console.own_data.corrections import Corrections
 from pynomaly.console.own_data.inbox import DroppedFile
+from pynomaly.console.own_data.shown import FileReading, FileShown, PipelineMade, TrainingShown
 from pynomaly.console.own_data.trainings import TrainingRun
-from pynomaly.console.schemas import FileReading, FileShown, PipelineMade, TrainingShown
 from pynomaly.console.wishes import Corrected, NewPipeline
 from pynomaly.data.intake import describe_reading
 from pynomaly.errors import UnknownNameError

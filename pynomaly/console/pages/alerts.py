@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pynomaly.config import SEVERITIES
 from pynomaly.console.actions import Answer, answer_alert, answer_alerts
-from pynomaly.console.api.alerts import AlertWish
+from pynomaly.console.api.alerts import AlertWish, show_surroundings
 from pynomaly.console.api.routing import AskedBy
 from pynomaly.console.context import Asked
 from pynomaly.console.pages.forms import Form, SentForm, describe_invalid
@@ -109,11 +109,13 @@ def post_answer(asked: AskedBy, request: Request, pipeline: str, alert: str, for
 def _render_alert(
     asked: Asked, alert: AlertDetail, template: str, effect: str = "", problem: str = ""
 ) -> Response:
+    around = show_surroundings(asked, alert.pipeline, alert.alert) if template == "alert" else None
     return render_page(
         template,
         asked,
         here="/alerts",
         alert=alert,
+        around=around,
         effect=effect,
         problem=problem,
         may_answer=asked.actor.may("analyst", alert.pipeline),
