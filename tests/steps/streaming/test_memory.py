@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from pynomaly.data.window import Window
 from pynomaly.records.ledger import Ledger
 from pynomaly.records.registry.live_champion import LiveChampion
 from pynomaly.steps.streaming.closing import LiveCloser
@@ -21,9 +22,10 @@ WINDOWS = 8
 
 
 def count_held() -> int:
-    """Count the objects that hold others, all over the process."""
+    """Count tables and objects of ours; other threads of the process make none."""
+    Window.of_key.cache_clear()  # it is bounded
     gc.collect()
-    return len(gc.get_objects())
+    return sum(str(type(item).__module__).startswith(("pandas", "pynomaly")) for item in gc.get_objects())
 
 
 @pytest.mark.slow
@@ -37,7 +39,8 @@ def test_memory_does_not_grow_with_the_windows_that_were_closed(
         alerts={"policy": "quantile", "quantile": quantile},
     )
     rows = rows_of(table, DAY)
-    held, closed = [], 0
+    held: list[int] = []
+    closed = 0
     with Ledger.open(table.live.ledger_url) as ledger, WindowRun(table.live) as run:
         champion = LiveChampion(table.live)
         champion.refresh()
@@ -57,4 +60,4 @@ def test_memory_does_not_grow_with_the_windows_that_were_closed(
             if day % 2 == 1:
                 held.append(count_held())
     assert closed >= 2 * WINDOWS
-    assert held[2] - held[1] < 3 * WINDOWS
+    assert held[2] - held[1] < WINDOWS, held
