@@ -148,7 +148,9 @@ def console(
         for name, variable in (("Prefect", "PYNOMALY_PREFECT_PAGES"), ("MLflow", "PYNOMALY_MLFLOW_PAGES"))
         if (address := os.environ.get(variable, "")).startswith(("http://", "https://"))
     }
-    pipelines = Pipelines(config or [Path("configs")], may_be_empty=not team)
+    # A folder that is named must exist: a mistyped one is not an empty console.
+    may_be_empty = not team and (not config or any(place.is_dir() for place in config))
+    pipelines = Pipelines(config or [Path("configs")], may_be_empty=may_be_empty)
     home = find_home(Path.cwd())
     app = create_console(
         pipelines,

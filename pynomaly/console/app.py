@@ -20,7 +20,7 @@ from pynomaly.console.access.recognise import Doorkeeper
 from pynomaly.console.access.sessions import Sessions
 from pynomaly.console.access.sign_in import SignInDesk
 from pynomaly.console.access.sign_in_settings import SignInSettings
-from pynomaly.console.api import access, alerts, decisions, own_data
+from pynomaly.console.api import access, alerts, decisions, own_data, versions
 from pynomaly.console.changes import ChangeFeed
 from pynomaly.console.context import ConsoleParts, RoleError
 from pynomaly.console.document import describe_api
@@ -32,6 +32,7 @@ from pynomaly.console.pages import alerts as alerts_page
 from pynomaly.console.pages import decisions as decisions_page
 from pynomaly.console.pages import fleet as fleet_page
 from pynomaly.console.pages import own_data as own_data_page
+from pynomaly.console.pages import versions as versions_page
 from pynomaly.console.pages.errors import show_problem
 from pynomaly.console.pipelines import Pipelines
 from pynomaly.console.problems import build_problem, describe_error, describe_fields
@@ -40,8 +41,16 @@ from pynomaly.records.ledger import Access
 
 __all__ = ["create_console", "run_console"]
 
-API_MODULES = (access, alerts, decisions, own_data)
-PAGE_MODULES = (fleet_page, alerts_page, decisions_page, access_page, own_data_page, graph_route)
+API_MODULES = (access, alerts, decisions, own_data, versions)
+PAGE_MODULES = (
+    fleet_page,
+    alerts_page,
+    decisions_page,
+    access_page,
+    own_data_page,
+    graph_route,
+    versions_page,
+)
 STATIC = Path(__file__).parent / "static"
 _log = logging.getLogger(__name__)
 

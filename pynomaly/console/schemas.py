@@ -182,6 +182,7 @@ class WindowVerdict(Shown):
 
     window: str
     state: str
+    version: int | None
     seq: int | None = Field(description="of the decision")
     reasons: tuple[str, ...]
 

@@ -76,9 +76,7 @@ class Store:
             Scores and the columns that belong to them; the index is not stored.
         """
         path = self.scores_path(pipeline, window)
-        content = _to_parquet(frame)
-        _write_file(path, content)
-        return path, hashlib.sha256(content).hexdigest()
+        return path, _write_frame(path, frame)
 
     def write_shadow(
         self, pipeline: str, version: int, window: HasKey | str, frame: pd.DataFrame
@@ -86,19 +84,12 @@ class Store:
         """Like `write_scores`, for a version that is not the champion; in a folder of its own."""
         window_name = f"window={_check_name(window_key(window))}"
         path = self.root / _check_name(pipeline) / "shadow" / f"v{version}" / window_name / "scores.parquet"
-        content = _to_parquet(frame)
-        _write_file(path, content)
-        return path, hashlib.sha256(content).hexdigest()
+        return path, _write_frame(path, frame)
 
     def scores_path(self, pipeline: str, window: HasKey | str) -> Place:
         """Return the path of the scores of a window, whether or not they exist."""
-        return (
-            self.root
-            / _check_name(pipeline)
-            / "scores"
-            / f"window={_check_name(window_key(window))}"
-            / "scores.parquet"
-        )
+        window_name = f"window={_check_name(window_key(window))}"
+        return self.root / _check_name(pipeline) / "scores" / window_name / "scores.parquet"
 
     def read_scores(
         self, pipeline: str, windows: Iterable[HasKey | str], expected: Mapping[str, str] | None = None
@@ -149,7 +140,7 @@ class Store:
             **{str(c): frame[c].map(str, na_action="ignore").astype("str") for c in mixed_columns}
         )
         path = self.root / _check_name(pipeline) / "quarantine" / f"{_check_name(name)}.parquet"
-        _write_file(path, _to_parquet(text_frame))
+        _write_frame(path, text_frame)
         return path
 
     def relative_path(self, path: str | Place) -> str:
@@ -183,7 +174,7 @@ class Store:
     def write_reference(self, pipeline: str, sha256: str, frame: pd.DataFrame) -> Place:
         """Write a sample of the rows that a bundle was fitted on, for reports; named by the bundle's hash."""
         path = self._reference_path(pipeline, sha256)
-        _write_file(path, _to_parquet(frame))
+        _write_frame(path, frame)
         return path
 
     def read_reference(self, pipeline: str, sha256: str) -> pd.DataFrame:
@@ -209,7 +200,7 @@ class Store:
         They give its alert rate under any alert policy.
         """
         path = self._held_out_path(pipeline, sha256)
-        _write_file(path, _to_parquet(pd.DataFrame({"p_value": p_values})))
+        _write_frame(path, pd.DataFrame({"p_value": p_values}))
         return path
 
     def read_held_out(self, pipeline: str, sha256: str) -> npt.NDArray[np.float64]:
@@ -260,19 +251,23 @@ class Store:
 
     def write_removed(self, pipeline: str, name: str, content: bytes) -> Place:
         """Write the list of files that are about to be removed; returns its path."""
-        path = self.root / _check_name(pipeline) / "removed" / f"{_check_name(name)}.json"
+        path = self._file_path(pipeline, "removed", f"{name}.json")
         _write_file(path, content)
         return path
 
     def write_report(self, pipeline: str, name: str, html: str | bytes) -> Place:
         """Write a page for people; returns its path."""
-        path = self.root / _check_name(pipeline) / "reports" / f"{_check_name(name)}.html"
+        path = self._file_path(pipeline, "reports", f"{name}.html")
         _write_file(path, html.encode() if isinstance(html, str) else html)
         return path
 
+    def read_report(self, pipeline: str, name: str) -> bytes | None:
+        """Return the page that `write_report` wrote, or None."""
+        return _read_if_there(self._file_path(pipeline, "reports", f"{name}.html"))
+
     def write_facts(self, pipeline: str, name: str, facts: Mapping[str, Any]) -> Place:
         """Write the facts of a page, so that the page can be made again; returns the path."""
-        path = self._facts_path(pipeline, name)
+        path = self._file_path(pipeline, "facts", f"{name}.json")
         text = json.dumps(facts, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         _write_file(path, text.encode())
         return path
@@ -285,20 +280,26 @@ class Store:
         RecordError
             If the file does not hold facts.
         """
-        path = self._facts_path(pipeline, name)
-        with _translate_errors(f"read {path}"):
-            try:
-                facts = json.loads(path.read())
-            except FileNotFoundError:
-                return None
-            except ValueError as error:
-                raise RecordError(f"{path} holds no facts of a page: {error}") from error
-        if not isinstance(facts, dict):
+        path = self._file_path(pipeline, "facts", f"{name}.json")
+        content = _read_if_there(path)
+        try:
+            facts = None if content is None else json.loads(content)
+        except ValueError as error:
+            raise RecordError(f"{path} holds no facts of a page: {error}") from error
+        if content is not None and not isinstance(facts, dict):
             raise RecordError(f"{path} holds no facts of a page: a {type(facts).__name__}")
         return facts
 
-    def _facts_path(self, pipeline: str, name: str) -> Place:
-        return self.root / _check_name(pipeline) / "facts" / f"{_check_name(name)}.json"
+    def _file_path(self, pipeline: str, folder: str, name: str) -> Place:
+        return self.root / _check_name(pipeline) / folder / _check_name(name)
+
+
+def _read_if_there(path: Place) -> bytes | None:
+    with _translate_errors(f"read {path}"):
+        try:
+            return path.read()
+        except FileNotFoundError:
+            return None
 
 
 def _check_name(name: str) -> str:
@@ -310,17 +311,6 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _to_parquet(frame: pd.DataFrame) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", version="2.6")
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
-
-
 def write_atomically(path: str | Path, content: bytes) -> None:
     """Write `content` to `path` completely or not at all, even if the machine stops half way.
 
@@ -330,6 +320,17 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         If the disk or the bucket refuses; the previous content is not changed.
     """
     _write_file(resolve_place(path), content)
+
+
+def _write_frame(path: Place, frame: pd.DataFrame) -> str:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), sink, compression="zstd", version="2.6")
+    content = sink.getvalue().to_pybytes()
+    _write_file(path, content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def _write_file(path: Place, content: bytes) -> None:

@@ -72,6 +72,10 @@ NEEDS: dict[str, str] = {
     "GET /pipelines/{pipeline}/training": "viewer",
     "POST /pipelines/{pipeline}/training": "form",
     "POST /graphql": "viewer",
+    "GET /api/v1/pipelines/{pipeline}/comparison": "viewer",
+    "GET /pipelines/{pipeline}/versions": "viewer",
+    "GET /pipelines/{pipeline}/versions/{version}/card": "viewer",
+    "GET /pipelines/{pipeline}/windows/{window}/report": "viewer",
     "GET /palette.css": "open",
     "GET /worker.js": "open",
     "GET /login": "open",
@@ -99,6 +103,12 @@ BODIES: dict[str, Any] = {
     "graphql": {"query": "{pipelines {name}}"},
 }
 
+QUERIES = {
+    "POST /api/v1/files": "?name=a.csv",
+    "GET /api/v1/pipelines/{pipeline}/comparison": "?first=1&second=2",
+    "GET /pipelines/{pipeline}/windows/{window}/report": "?version=2",
+}
+
 
 def list_routes(configs: Path) -> set[str]:
     app = create_console(Pipelines([configs]), SECRET, home=configs.parent, train=TRAIN)
@@ -124,11 +134,11 @@ def test_each_route_asks_its_role(make_client: MakeClient, role: str) -> None:
     for route, needed in NEEDS.items():
         method, path = route.split(" ")
         place = (
-            path.format(pipeline="pumps", alert=alert, version=2, seq=1, token="zz", file="zz")
+            path.format(pipeline="pumps", alert=alert, version=2, seq=1, token="zz", file="zz", window="w")
             if "{" in path
             else path
         )
-        place += "?name=a.csv" if route == "POST /api/v1/files" else ""
+        place += QUERIES.get(route, "")
         if path == "/api/v1/events" and role != "nobody":
             with client.stream(method, place) as answer:
                 assert answer.status_code == 200

@@ -38,6 +38,7 @@ PAGES = (
     "/own-data",
     "/pipelines/pumps",
     "/pipelines/pumps/training",
+    "/pipelines/pumps/versions",
     "/pipelines/payments",
 )
 

@@ -61,7 +61,8 @@ def test_a_team_comes_by_tokens_and_the_log_says_who_was_refused(configs: Path) 
     ("words", "part"),
     [
         (("console", "--host", "0.0.0.0"), "add --team"),
-        (("console", "nowhere"), "no pipeline YAML"),
+        (("console", "missing"), "no pipeline YAML in missing"),
+        (("console", "empty", "--team"), "no pipeline YAML in empty"),
         (("token", "--new", "a", "--role", "boss"), "no role 'boss'"),
         (("token", "--new", "a", "--revoke", "b"), "make one, or revoke one"),
         (("token", "--new", "a", "--pipelines", ","), "names none"),
@@ -72,6 +73,6 @@ def test_what_cannot_be_is_said(
     configs: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], part: str
 ) -> None:
     monkeypatch.chdir(configs.parent)
-    (configs.parent / "nowhere").mkdir()
+    (configs.parent / "empty").mkdir()
     code, text = call(*words)
     assert (code, part in text) == (2, True), text

@@ -51,6 +51,10 @@ _HEADERS: Mapping[str, str] = {
 }
 
 
+_RULES = b"content-security-policy"
+"""A page that is no page of this site, as a report, has rules of its own."""
+
+
 class AccessMiddleware:
     """Wraps the application; puts the actor into ``request.state.actor``.
 
@@ -79,7 +83,9 @@ class AccessMiddleware:
             if message["type"] == "http.response.start":
                 is_page = not request.url.path.startswith((*_PROGRAM_PATHS, "/static/"))
                 browser_name = fresh_browser if is_page else ""  # a program has no forms to be proved
-                message["headers"] = [*message["headers"], *self._list_headers(browser_name)]
+                own_rules = {name for name, _ in message["headers"]} & {_RULES}
+                added = [item for item in self._list_headers(browser_name) if item[0] not in own_rules]
+                message["headers"] = [*message["headers"], *added]
             await send(message)
 
         exchange = BoundedExchange(scope, receive, send_with_headers, _find_limit(request), BOUNDS)

@@ -70,6 +70,7 @@ def _list_verdicts(ledger: Ledger, alert: Alert) -> Iterable[WindowVerdict]:
         yield WindowVerdict(
             window=window,
             state=verdict.outcome if verdict else "",
+            version=verdict.version if verdict else None,
             seq=verdict.seq if verdict else None,
             reasons=verdict.reasons if verdict else (),
         )

@@ -1,5 +1,5 @@
 """Monitoring: one verdict on each window, and a drill that tries the alarm.
 
-Called by `operations`, `replay`, `reporting`, `flows` and `tasks`. May import `notices`, `alerting`,
-`training`, `promotion`, the modules of `steps` and the wings below `steps`.
+Called by `operations`, `replay`, `reporting`, `flows`, `console.pages` and `tasks`. May import `notices`,
+`alerting`, `training`, `promotion`, the modules of `steps` and the wings below `steps`.
 """
