@@ -19,6 +19,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from pynomaly.config import load_pipeline
 from pynomaly.console.app import create_console
+from pynomaly.console.own_data.actions import write_pipeline
 from pynomaly.console.own_data.corrections import Corrections
 from pynomaly.console.own_data.inbox import DroppedFile, Inbox
 from pynomaly.console.own_data.trainings import Trainings, split_output
@@ -226,6 +227,15 @@ class TestApi:
         after = {path: path.read_bytes() for path in configs.parent.rglob("*.[cy][sa][vm]*")}
         assert {path for path in after if path not in before} == {next(configs.parent.rglob("Halls 3.csv"))}
         assert {path: after[path] for path in before} == before
+
+    @pytest.mark.parametrize("blocked", ["data", "configs"])
+    def test_a_disk_that_takes_only_one_of_both_gets_none(self, tmp_path: Path, blocked: str) -> None:
+        (tmp_path / blocked).write_text("a file in the place of a folder")
+        dropped = drop_into(Inbox(tmp_path / "files", len(CSV)), "halls.csv", CSV)
+        with pytest.raises(ConfigError, match=r"cannot be written: (File exists|Not a directory)"):
+            write_pipeline(dropped, Corrections(), "", tmp_path / "configs")
+        assert [path.name for path in tmp_path.rglob("halls.*")] == ["halls.csv"]
+        assert dropped.path.exists()
 
     def test_a_file_of_too_many_bytes_is_refused(
         self, configs: Path, monkeypatch: pytest.MonkeyPatch

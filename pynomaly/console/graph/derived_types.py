@@ -11,7 +11,7 @@ import strawberry
 from pydantic import BaseModel
 from strawberry.scalars import JSON
 
-__all__ = ["derive_type"]
+__all__ = ["derive_type", "list_of"]
 
 _SCALARS = (str, int, float, bool, datetime)
 _made: dict[str, type] = {}
@@ -48,6 +48,11 @@ def derive_type(
     return _made[name]
 
 
+def list_of(kind: Any) -> Any:
+    """Return the type of lists of a type that is made here, which no checker can read as ``list[kind]``."""
+    return types.GenericAlias(list, (kind,))
+
+
 def _express(annotation: Any) -> Any:
     """Return what a pydantic annotation is in GraphQL."""
     origin, arguments = get_origin(annotation), get_args(annotation)
@@ -58,7 +63,7 @@ def _express(annotation: Any) -> Any:
     if origin is Literal:
         return str
     if origin is tuple and arguments[1:] == (Ellipsis,):
-        return list[_express(arguments[0])]  # type: ignore[misc]  # a type that is made here
+        return list_of(_express(arguments[0]))
     if annotation in _SCALARS:
         return annotation
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

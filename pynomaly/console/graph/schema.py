@@ -14,7 +14,7 @@ from strawberry.types import Info as StrawberryInfo
 from pynomaly.console.api.alerts import AlertWish, show_alert
 from pynomaly.console.api.decisions import list_decisions, read_fleet, show_decision, show_promotions
 from pynomaly.console.context import Asked
-from pynomaly.console.graph.derived_types import derive_type
+from pynomaly.console.graph.derived_types import derive_type, list_of
 from pynomaly.console.graph.query_cost import DEFAULT_LIMIT, MAX_LIMIT
 from pynomaly.console.queries.alerts import page_alerts
 from pynomaly.console.queries.fleet import list_fleet
@@ -62,13 +62,13 @@ def build_schema() -> strawberry.Schema:
         },
     )
     answers: dict[str, tuple[Any, Any]] = {
-        "pipelines": (_list_pipelines, list[pipeline]),  # type: ignore[valid-type]
+        "pipelines": (_list_pipelines, list_of(pipeline)),
         "pipeline": (_find_pipeline, pipeline),
         "alerts": (_list_alerts, alert_page),
         "alert": (_find_alert, derive_type(AlertDetail)),
         "decisions": (_list_decisions, decision_page),
         "decision": (_find_decision, derive_type(DecisionDetail)),
-        "promotions": (_list_promotions, list[derive_type(PendingPromotion)]),  # type: ignore[misc]
+        "promotions": (_list_promotions, list_of(derive_type(PendingPromotion))),
     }
     query = type(
         "Query",
@@ -87,11 +87,11 @@ def _list_pipelines(
     info: Info, words: str = "", gravity: list[str] | None = None, limit: int = DEFAULT_LIMIT
 ) -> Any:
     """Pipelines, the gravest first; `words` are part of the name or the description."""
-    _check_words("gravity", gravity, get_args(Gravity))
+    wanted = _read_words("gravity", gravity, get_args(Gravity))
     lines = [
         line
         for line in read_fleet(info.context)
-        if (not gravity or line.gravity in gravity)
+        if (not wanted or line.gravity in wanted)
         and words.casefold() in f"{line.name} {line.description}".casefold()
     ]
     return lines[: _check_limit(limit)]
@@ -120,13 +120,10 @@ def _list_alerts(
     cursor: str = "",
 ) -> Any:
     """Alerts, the gravest or the newest first."""
-    _check_words("states", states, get_args(AlertState))
-    _check_words("severities", severities, get_args(Severity))
-    _check_words("order", [order], get_args(AlertOrder))
     wish = AlertWish(
         pipelines or [],
-        states or [],  # type: ignore[arg-type]  # checked above
-        severities or [],  # type: ignore[arg-type]
+        _read_words("states", states, get_args(AlertState)),
+        _read_words("severities", severities, get_args(Severity)),
         entity,
         cause,
         assignee,
@@ -137,7 +134,8 @@ def _list_alerts(
     )
     asked = info.context
     chosen = asked.choose(wish.pipelines)
-    return page_alerts(asked.pipelines, chosen, wish.filter, order, _check_limit(limit), cursor)  # type: ignore[arg-type]
+    [first] = _read_words("order", [order], get_args(AlertOrder))
+    return page_alerts(asked.pipelines, chosen, wish.filter, first, _check_limit(limit), cursor)
 
 
 def _list_own_alerts(
@@ -200,7 +198,9 @@ def _check_limit(limit: int) -> int:
     return limit
 
 
-def _check_words(name: str, words: list[str] | None, allowed: Sequence[str]) -> None:
+def _read_words(name: str, words: list[str] | None, allowed: Sequence[str]) -> list[Any]:
+    """Return words of a fixed choice; that is what makes them of their type."""
     for word in words or ():
         if word not in allowed:
             raise ConfigError(f"{name} has {word[:40]!r}; {list_allowed(word, allowed)}")
+    return words or []

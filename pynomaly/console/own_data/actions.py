@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pynomaly.console.own_data.corrections import Corrections
 from pynomaly.console.own_data.inbox import DroppedFile
 from pynomaly.data.intake import Reading, make_slug, read_table
-from pynomaly.errors import ConfigError, PynomalyError
+from pynomaly.errors import ConfigError, PynomalyError, RecordError
 from pynomaly.records.store import write_atomically
 from pynomaly.steps.pipeline_draft import PipelineDraft, draft_pipeline
 
@@ -42,20 +42,18 @@ class ReadFile:
         return self.draft.reading if self.draft else None
 
 
-def read_dropped_file(
-    file: DroppedFile, corrections: Corrections, name: str, folder: Path | None
-) -> ReadFile:
+def read_dropped_file(file: DroppedFile, corrections: Corrections, name: str, folder: Path) -> ReadFile:
     """Return how a file is read with corrections; a problem with them or with the file is in the result.
 
     Parameters
     ----------
     name : str
         Of the pipeline; empty: made from the file's.
-    folder : Path or None
+    folder : Path
         Of the settings.
     """
     try:
-        draft = _draft(file, corrections, name, folder or file.path.parent)
+        draft = _draft_file(file, corrections, name, folder)
     except PynomalyError as error:
         return ReadFile(file, None, str(error).replace(str(file.path), file.name))
     return ReadFile(file, draft)
@@ -71,7 +69,7 @@ def write_pipeline(file: DroppedFile, corrections: Corrections, name: str, folde
     ConfigError
         If the file cannot be read so, cannot train yet, or a file of that name exists.
     """
-    draft = _draft(file, corrections, name, folder)
+    draft = _draft_file(file, corrections, name, folder)
     if draft.reading.problems:
         raise ConfigError("; ".join(draft.reading.problems))
     config, data = folder / f"{draft.name}.yaml", _find_destination(file, draft.name, folder)
@@ -82,14 +80,16 @@ def write_pipeline(file: DroppedFile, corrections: Corrections, name: str, folde
         data.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file.path, data)
         write_atomically(config, draft.text.encode())
-    except OSError as error:
-        data.unlink(missing_ok=True)
-        reason = os.strerror(error.errno) if error.errno else type(error).__name__
+    except (OSError, RecordError) as error:
+        with suppress(OSError):  # where not even its folder is one
+            data.unlink()
+        cause = error if isinstance(error, OSError) else error.__cause__
+        reason = getattr(cause, "strerror", None) or type(error).__name__
         raise ConfigError(f"{folder.parent.name} cannot be written: {reason}") from error
     return config
 
 
-def _draft(file: DroppedFile, corrections: Corrections, name: str, folder: Path) -> PipelineDraft:
+def _draft_file(file: DroppedFile, corrections: Corrections, name: str, folder: Path) -> PipelineDraft:
     """Return the draft of a file, with the place where its data will lie."""
     corrections.check()
     hints = corrections.build_settings()
