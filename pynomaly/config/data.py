@@ -276,7 +276,9 @@ class Data(Settings):
 
     def drop_lookback(self) -> Data:
         """Return the settings that read each row as it stands, without its past."""
-        return self.model_copy(update={"series": Series(), "counters": (), "graph": None})
+        texts = (*self.categorical, *(self.graph.ends if self.graph else ()))  # names as they are written
+        plain = {"series": Series(), "counters": (), "graph": None, "categorical": texts}
+        return self.model_copy(update=plain)
 
     @property
     def needs_other_rows(self) -> bool:

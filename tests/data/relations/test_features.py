@@ -169,6 +169,23 @@ def test_a_window_is_read_with_the_edges_before_it(tmp_path, start: int) -> None
         FrameContract.infer(part, data.model_copy(update={"categorical": ("payee",)}))
 
 
+def test_rows_of_another_file_look_back_on_the_pipelines_own(tmp_path) -> None:
+    rows = draw_payments(200, seed=6)
+    rows[["payer", "payee"]] = rows[["payer", "payee"]].replace(
+        "a", "00", regex=True
+    )  # text that reads as a number
+    early = rows["t"] < START + timedelta(hours=40)
+    rows[early].to_csv(tmp_path / "own.csv", index=False)
+    rows[~early].to_csv(tmp_path / "new.csv", index=False)
+    data = Data(source="csv", path=str(tmp_path / "own.csv"), time="t", graph=GRAPH)
+    described = read_source(data, path=str(tmp_path / "new.csv")).sort_values(
+        ["t", "payer", "payee", "amount"]
+    )
+    whole = add_relations(rows, "t", GRAPH)[~early].sort_values(["t", "payer", "payee", "amount"])
+    names = list(GRAPH.names)
+    np.testing.assert_array_equal(described[names].to_numpy(), whole[names].to_numpy())
+
+
 def test_what_a_person_reads() -> None:
     frame = make_payments(
         [
