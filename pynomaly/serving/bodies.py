@@ -1,7 +1,7 @@
 """Bodies of requests and answers as pydantic models: what the OpenAPI document says of them.
 
 ``rows.py`` reads a request by checks of its own, with the same limits: which columns a row has changes with
-the champion, and a cell may be what the settings say (ADR 40). Answers are not read into these models again.
+the champion, and a cell may be what the settings say (ADR 41). Answers are not read into these models again.
 """
 
 from __future__ import annotations
