@@ -137,10 +137,8 @@ def build_request_model(
     }
     if shape is not None and shape.past:
         feature_rows = (pipeline.data.series.rows if shape.series else 0) + bool(shape.counters)
-        text = (
-            "rows before them, of the same entities: this model looks back on the last "
-            f"{max(feature_rows, shape.looks_back)} rows of an entity; they are not scored"
-        )
+        past = _describe_past(shape, max(feature_rows, shape.looks_back))
+        text = f"rows before them, of the same entities: this model looks back on {past}; they are not scored"
         fields["history"] = (rows, Field(default=[], max_length=most, description=text))
     if shape is not None and shape.delay:
         text = (
@@ -153,6 +151,14 @@ def build_request_model(
     return create_model("ScoreRequest", __config__=config, **fields)
 
 
+def _describe_past(shape: RowSchema, past_rows: int) -> str:
+    """Return what a model reads before a row."""
+    parts = [f"the last {past_rows} rows of an entity"] if past_rows else []
+    if shape.graph is not None:
+        parts.append(f"all edges of both ends in the {spell_duration(shape.graph.history)} before an edge")
+    return " and ".join(parts)
+
+
 def _build_row_model(shape: RowSchema | None, data: Data) -> type[BaseModel]:
     """Return the model of a row: a field for each column, by its name in the table."""
     if shape is None:
@@ -162,6 +168,8 @@ def _build_row_model(shape: RowSchema | None, data: Data) -> type[BaseModel]:
     kinds: dict[str, Any] = dict.fromkeys(shape.numeric, number) | dict.fromkeys(shape.categorical, text)
     if shape.entity is not None:
         kinds.setdefault(shape.entity, str)
+    for name in shape.graph.ends if shape.graph else ():
+        kinds[name] = str | float | None
     moment: Any = datetime if takes_iso_times(shape.time_columns, data) else float | str
     kinds |= dict.fromkeys(shape.time_columns, moment)
     # Names of columns are no names of fields: a field may not begin with an underscore.

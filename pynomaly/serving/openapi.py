@@ -87,6 +87,8 @@ def _example_rows(served: ServedModel, shape: RowSchema, data: Data) -> list[dic
             cells[name] = row[name]
         if shape.entity is not None and shape.entity not in cells:
             cells[shape.entity] = row.get(shape.entity) or "an entity"
+        if shape.graph is not None:
+            cells |= {shape.graph.source: "an entity", shape.graph.target: "another"}
         if shape.time is not None:
             cells |= spell_time(row.get(shape.time), shape.time_columns, data)
         examples.append(cells)
