@@ -96,7 +96,7 @@ class LiveDemo:
         self._changed = threading.Condition()
         self._shown = 0
 
-    def run(self, attempts: int = 4) -> LiveStory:
+    def run(self, attempts: int = 8) -> LiveStory:
         """Train, and stream until a challenger was promoted and scored rows, or refused so often."""
         self._train_first_model()
         memory.create_topic(self._pipeline.stream.topic)
@@ -110,7 +110,7 @@ class LiveDemo:
             self._start_act(f"the regime shifts on {SHIFT:%d %b}")
             for number in range(2, 2 + attempts):
                 version_before = max(self.story.rows)  # rows may name the promoted one before it is said
-                if self._retrain_at(SHIFT + 7 * number * DAY):
+                if self._retrain_at(SHIFT + number * self._pipeline.windows.monitor):
                     self._wait_until_named(version_before + 1)
                     self._start_act(f"rows name version {max(self.story.rows)} now")
                     self._wait_until_closed(self._closed_until + DAY)
