@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -20,11 +21,12 @@ from pynomaly.console.access.recognise import Doorkeeper
 from pynomaly.console.access.sessions import Sessions
 from pynomaly.console.access.sign_in import SignInDesk
 from pynomaly.console.access.sign_in_settings import SignInSettings
-from pynomaly.console.api import access, alerts, decisions, own_data, versions
-from pynomaly.console.changes import ChangeFeed
+from pynomaly.console.api import access, alerts, decisions, own_data, versions, views
 from pynomaly.console.context import ConsoleParts, RoleError
 from pynomaly.console.document import describe_api
 from pynomaly.console.graph import route as graph_route
+from pynomaly.console.live.changes import ChangeFeed
+from pynomaly.console.live.handover import Handover
 from pynomaly.console.own_data.inbox import Inbox
 from pynomaly.console.own_data.trainings import Trainings
 from pynomaly.console.pages import access as access_page
@@ -41,7 +43,7 @@ from pynomaly.records.ledger import Access
 
 __all__ = ["create_console", "run_console"]
 
-API_MODULES = (access, alerts, decisions, own_data, versions)
+API_MODULES = (access, alerts, decisions, own_data, versions, views)
 PAGE_MODULES = (
     fleet_page,
     alerts_page,
@@ -99,9 +101,16 @@ def create_console(
         desk = SignInDesk(sign_in, Provider(sign_in.provider, sign_in.read_secret()), sessions)
     doorkeeper = Doorkeeper(read_access, sessions, local, desk)
 
+    feed = ChangeFeed(pipelines)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        handover = asyncio.create_task(Handover(pipelines, feed).run())
         yield
+        handover.cancel()
+        with suppress(asyncio.CancelledError):
+            await handover
+        await feed.close()
         pipelines.close()
 
     app = FastAPI(
@@ -116,7 +125,7 @@ def create_console(
     app.state.console = ConsoleParts(
         pipelines,
         doorkeeper,
-        ChangeFeed(pipelines),
+        feed,
         Inbox(home / "console" / "files", MAX_FILE),
         Trainings(home / "console" / "trainings", train),
         links=dict(links or {}),

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ValidationError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from pynomaly.console.model_schemas import VersionComparison
+from pynomaly.console.own_data.shown import FileReading, FileShown, PipelineMade, TrainingShown
 from pynomaly.console.schemas import (
     AlertDetail,
     AlertSummary,
@@ -24,8 +29,20 @@ from pynomaly.console.schemas import (
     FleetPipeline,
     Page,
     PendingPromotion,
+    ViewShown,
 )
-from pynomaly.console.wishes import Acknowledge, Assign, Comment, Mute, Reasoned, Resolve, Rollback
+from pynomaly.console.wishes import (
+    Acknowledge,
+    Assign,
+    Comment,
+    Corrected,
+    Mute,
+    NewPipeline,
+    NewView,
+    Reasoned,
+    Resolve,
+    Rollback,
+)
 from pynomaly.errors import (
     ConfigError,
     LeaseHeldError,
@@ -162,6 +179,67 @@ class ConsoleClient:
         wish = Rollback(reason=reason, version=version)
         return DecisionSummary.model_validate(self._send(f"/pipelines/{pipeline}/rollback", wish))
 
+    def compare_versions(self, pipeline: str, first: int, second: int) -> VersionComparison:
+        """Return two versions of a pipeline side by side."""
+        place, query = f"/pipelines/{pipeline}/comparison", {"first": first, "second": second}
+        return VersionComparison.model_validate(self._ask("GET", place, query))
+
+    def list_views(self) -> tuple[ViewShown, ...]:
+        """Return the saved views of whose token it is."""
+        return tuple(ViewShown.model_validate(item) for item in self._ask("GET", "/views"))
+
+    def save_view(self, name: str, query: str) -> ViewShown:
+        """Save the filters of the inbox under a name, as they stand in its address behind the ``?``."""
+        place, wish = f"/views/{quote(name, safe='')}", NewView(query=query)
+        return ViewShown.model_validate(self._ask("PUT", place, body=wish.model_dump()))
+
+    def delete_view(self, name: str) -> None:
+        """Delete a saved view."""
+        self._ask("DELETE", f"/views/{quote(name, safe='')}")
+
+    def drop_file(self, path: Path, name: str = "") -> FileShown:
+        """Send a file, part by part, to be read as a table; an admin's of all pipelines.
+
+        Parameters
+        ----------
+        path : Path
+        name : str
+            What it is called there, where that is another name: its ending counts.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot be read, or the console does not take it.
+        """
+        if not path.is_file():
+            raise ConfigError(f"{path} is no file; name one, like halls.csv")
+        query = {"name": name or path.name}
+        answer = self._ask("POST", "/files", query, key=uuid.uuid4().hex, read_file=lambda: path.open("rb"))
+        return FileShown.model_validate(answer)
+
+    def list_files(self) -> tuple[FileShown, ...]:
+        """Return the files that were dropped, the newest first."""
+        return tuple(FileShown.model_validate(item) for item in self._ask("GET", "/files"))
+
+    def read_file(self, file: str, **corrections: Any) -> FileReading:
+        """Return how a dropped file is read; `corrections` are the fields of :class:`Corrected`."""
+        wish = _check_wish(Corrected, corrections)
+        return FileReading.model_validate(self._send(f"/files/{file}/reading", wish))
+
+    def make_pipeline(self, file: str, **wish: Any) -> PipelineMade:
+        """Make a pipeline of a dropped file; `wish` are the fields of :class:`NewPipeline`."""
+        checked = _check_wish(NewPipeline, wish)
+        return PipelineMade.model_validate(self._send(f"/files/{file}/pipeline", checked))
+
+    def start_training(self, pipeline: str) -> TrainingShown:
+        """Start a training where the console is; an admin's of the pipeline."""
+        answer = self._ask("POST", f"/pipelines/{pipeline}/training", body={}, key=uuid.uuid4().hex)
+        return TrainingShown.model_validate(answer)
+
+    def find_training(self, pipeline: str) -> TrainingShown:
+        """Return how the last training goes that was started there."""
+        return TrainingShown.model_validate(self._ask("GET", f"/pipelines/{pipeline}/training"))
+
     def _answer(self, pipeline: str, alert: str, action: str, wish: BaseModel) -> Answered:
         place = f"/pipelines/{pipeline}/alerts/{alert}/{action}"
         return Answered.model_validate(self._send(place, wish))
@@ -188,8 +266,18 @@ class ConsoleClient:
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
         key: str = "",
+        read_file: Callable[[], IO[bytes]] | None = None,
     ) -> Any:
-        headers = {"idempotency-key": key} if key else {}
+        headers = {} if method == "GET" else {"content-type": "application/json"}
+        headers |= {"idempotency-key": key} if key else {}
+
+        def ask() -> httpx.Response:
+            asked = partial(self._client.request, method, place, params=dict(query or {}))
+            if read_file is None:
+                return asked(json=body, headers=headers)
+            with read_file() as file:  # from its beginning, also where it is sent again
+                return asked(content=file, headers=headers | {"content-type": "application/octet-stream"})
+
         retrying = Retrying(
             retry=retry_if_exception_type(httpx.TransportError),
             stop=stop_after_attempt(3),
@@ -197,9 +285,7 @@ class ConsoleClient:
             reraise=True,
         )
         try:
-            answer = retrying(
-                self._client.request, method, place, params=dict(query or {}), json=body, headers=headers
-            )
+            answer = retrying(ask)
         except httpx.TransportError as error:
             raise RecordError(f"the console at {self._client.base_url} does not answer: {error}") from error
         if answer.is_success:
@@ -210,3 +296,12 @@ class ConsoleClient:
             detail = f"{method} {place} was answered {answer.status_code}, not by a console"
         kind = LeaseHeldError if answer.status_code == 429 else _ERRORS.get(answer.status_code, RecordError)
         raise kind(detail)
+
+
+def _check_wish(kind: type[T], fields: Mapping[str, Any]) -> T:
+    """Return what is sent; ConfigError names a field that is wrong."""
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

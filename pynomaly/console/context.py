@@ -15,7 +15,7 @@ from pynomaly.console.access.recognise import Doorkeeper
 from pynomaly.console.access.security_events import log_event
 from pynomaly.console.brief_cache import BriefCache
 from pynomaly.console.bundles import BundleCache
-from pynomaly.console.changes import ChangeFeed
+from pynomaly.console.live.changes import ChangeFeed
 from pynomaly.console.own_data.inbox import Inbox
 from pynomaly.console.own_data.trainings import Trainings
 from pynomaly.console.pipelines import Pipelines

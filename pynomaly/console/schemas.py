@@ -11,14 +11,14 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from pynomaly.judging.alerts.alert import Alert
-from pynomaly.records.ledger import Decision
+from pynomaly.records.ledger import Decision, SavedView
 
 __all__ = ["AlertState", "Gravity", "Severity", "Shown"]
 __all__ += ["AlertDetail", "AlertSeries", "AlertSummary", "AlertSurroundings", "Answered", "BulkResult"]
 __all__ += ["Lane", "Span", "WindowVerdict"]
 __all__ += ["DecisionDetail", "DecisionSummary", "FieldProblem", "FleetPipeline", "Page", "PendingPromotion"]
 __all__ += ["PipelineFacts", "Problem"]
-__all__ += ["VersionLine", "WindowLine"]
+__all__ += ["VersionLine", "ViewShown", "WindowLine"]
 
 Gravity = Literal["critical", "warning", "waiting", "new", "healthy"]
 Severity = Literal["critical", "high", "medium", "low"]
@@ -204,6 +204,19 @@ class Lane(Shown):
     entity: str
     total: int
     counts: dict[str, dict[Severity, int]]
+
+
+class ViewShown(Shown):
+    """A saved view of the inbox."""
+
+    name: str
+    query: str = Field(description="its filters, as they stand in the address of /alerts behind the ?")
+    saved: datetime
+
+    @classmethod
+    def of_view(cls, view: SavedView) -> ViewShown:
+        """Return what is shown of a view."""
+        return cls(**vars(view))
 
 
 class DecisionSummary(Shown):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pynomaly.judging.alerts.alert import Ending
 
 __all__ = ["Acknowledge", "AlertName", "Assign", "BulkAnswer", "Comment", "Mute", "Reasoned", "Resolve"]
-__all__ += ["Corrected", "NewPipeline", "Rollback", "Taken"]
+__all__ += ["Corrected", "NewPipeline", "NewView", "Rollback", "Taken"]
 
 Note = Annotated[str, Field(max_length=4000, description="why; kept with the answer")]
 
@@ -103,6 +103,14 @@ class Rollback(Reasoned):
     model_config = _with_example({"reason": "alerts on every start of the night shift", "version": 3})
 
     version: int = Field(ge=1, description="the champion to be taken back; refused where it is another now")
+
+
+class NewView(Taken):
+    """The filters of a view of the inbox."""
+
+    model_config = _with_example({"query": "severity=critical&state=open"})
+
+    query: str = Field(max_length=2000, description="as it stands in the address of /alerts behind the ?")
 
 
 class Corrected(Taken):

@@ -8,7 +8,7 @@ process counts as alive, so that a lease of it ends by its time alone:
 - under a system other than Linux and macOS, or where ``/proc`` shows another container's processes;
 - where the process id exists and its start cannot be read (on macOS it never is).
 
-Called by the leases of the ledger. Imports no other part of the package.
+Called by the leases of the ledger and by the console. Imports no other part of the package.
 """
 
 from __future__ import annotations
@@ -22,18 +22,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["describe_own_process", "has_ended"]
+__all__ = ["describe_own_process", "describe_process", "has_ended", "is_running"]
 
 _UNKNOWN_START = "-"
 
 
 def describe_own_process() -> str:
     """Return the text of this process: system, process id and start; "" where one of them is not known."""
+    return describe_process(os.getpid())
+
+
+def describe_process(number: int) -> str:
+    """Return the text of a process that runs here, as :func:`describe_own_process`."""
     system = _describe_system()
     if not system:
         return ""
-    own_state = _read_state(os.getpid())
-    return f"{system} {os.getpid()} {own_state.start if own_state else _UNKNOWN_START}"
+    state = _read_state(number)
+    return f"{system} {number} {state.start if state else _UNKNOWN_START}"
+
+
+def is_running(process: str) -> bool:
+    """Return whether the process of a text is known to run: it is of this system, and has not ended."""
+    return _split(process) is not None and not has_ended(process)
 
 
 def has_ended(process: str) -> bool:
@@ -42,10 +52,10 @@ def has_ended(process: str) -> bool:
     A process that has the process id by now is told apart by its start. One that was killed and whose parent
     has not asked how it ended has ended.
     """
-    system, _, rest = process.partition(" ")
-    number, _, start = rest.partition(" ")
-    if not (system and number.isdigit() and start) or system != _describe_system():
+    parts = _split(process)
+    if parts is None:
         return False
+    number, start = parts
     try:
         os.kill(int(number), 0)  # the signal 0 is not sent: it asks whether the process is there
     except ProcessLookupError:
@@ -56,6 +66,15 @@ def has_ended(process: str) -> bool:
     if state is None or start == _UNKNOWN_START:
         return False
     return state.start != start or state.is_corpse
+
+
+def _split(process: str) -> tuple[str, str] | None:
+    """Return process id and start of a text; None where it is of another system, or no such text."""
+    system, _, rest = process.partition(" ")
+    number, _, start = rest.partition(" ")
+    if not (system and number.isdigit() and start) or system != _describe_system():
+        return None
+    return number, start
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,10 @@ NEEDS: dict[str, str] = {
     "POST /pipelines/{pipeline}/training": "form",
     "POST /graphql": "viewer",
     "GET /api/v1/pipelines/{pipeline}/comparison": "viewer",
+    "GET /api/v1/views": "viewer",
+    "PUT /api/v1/views/{name}": "viewer",
+    "DELETE /api/v1/views/{name}": "viewer",
+    "POST /alerts/views": "form",
     "GET /pipelines/{pipeline}/versions": "viewer",
     "GET /pipelines/{pipeline}/versions/{version}/card": "viewer",
     "GET /pipelines/{pipeline}/windows/{window}/report": "viewer",
@@ -101,8 +105,18 @@ BODIES: dict[str, Any] = {
     "reading": {},
     "pipeline": {},
     "graphql": {"query": "{pipelines {name}}"},
+    "v": {"query": "severity=critical"},
 }
 
+NAMES = {
+    "pipeline": "pumps",
+    "version": 2,
+    "seq": 1,
+    "token": "zz",
+    "file": "zz",
+    "window": "w",
+    "name": "v",
+}
 QUERIES = {
     "POST /api/v1/files": "?name=a.csv",
     "GET /api/v1/pipelines/{pipeline}/comparison": "?first=1&second=2",
@@ -133,18 +147,15 @@ def test_each_route_asks_its_role(make_client: MakeClient, role: str) -> None:
     client = make_client("" if role == "nobody" else role)
     for route, needed in NEEDS.items():
         method, path = route.split(" ")
-        place = (
-            path.format(pipeline="pumps", alert=alert, version=2, seq=1, token="zz", file="zz", window="w")
-            if "{" in path
-            else path
-        )
+        place = path.format(**NAMES | {"alert": alert}) if "{" in path else path
         place += QUERIES.get(route, "")
         if path == "/api/v1/events" and role != "nobody":
             with client.stream(method, place) as answer:
                 assert answer.status_code == 200
             continue
         action = place.rsplit("/", 1)[1]
-        body = {"json": BODIES[action]} if method == "POST" and action in BODIES and "/api/" in path else {}
+        takes_body = method in ("POST", "PUT") and "/api/" in path
+        body = {"json": BODIES[action]} if takes_body and action in BODIES else {}
         answer = client.request(method, place, **body, follow_redirects=False)
         if needed == "provider":  # nobody is sent to one where none is set
             assert answer.status_code == 404, route

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from flows.cli import app
 from pynomaly.console.client import ConsoleClient
 from pynomaly.errors import ConfigError, NothingPendingError, RecordError, UnknownNameError
 from tests.console.conftest import MakeClient, first_alert
+from tests.console.test_own_data import CSV
 
 
 @pytest.fixture
@@ -41,6 +43,33 @@ def test_it_reads_and_answers_as_its_token_may(console: ConsoleClient) -> None:
         assert console.find_alert("pumps", name[:5]).ending == "confirmed"
         assert [item.kind for item in console.list_decisions(pipeline="pumps")] == ["degradation", "promote"]
         assert console.list_promotions("pumps") == ()
+
+
+def test_it_drops_a_file_and_makes_a_pipeline_of_it(make_client: MakeClient, tmp_path: Path) -> None:
+    browser = make_client("admin")
+    table = tmp_path / "dropped.csv"
+    table.write_bytes(CSV)
+    token = browser.headers["authorization"].removeprefix("Bearer ")
+    with ConsoleClient(str(browser.base_url), token) as console:
+        file = console.drop_file(table, "Halls.csv")
+        assert (file.name, file.size) == ("Halls.csv", len(CSV))
+        assert console.list_files() == (file,)
+        reading = console.read_file(file.file, roles={"noise": "out"})
+        assert "left out, as asked" in str(reading.reading)
+        with pytest.raises(ConfigError, match=r"role"):
+            console.read_file(file.file, role={})
+        with pytest.raises(ConfigError, match="is no file"):
+            console.drop_file(tmp_path / "nothing.csv")
+        made = console.make_pipeline(file.file, roles={"noise": "out"}, train=False)
+        assert (made.pipeline, made.training, console.list_files()) == ("halls", False, ())
+        assert console.start_training("halls").by == "admin"
+        assert console.find_training("halls").state in ("running", "done")
+        assert console.save_view("mine & yours", "severity=high").query == "severity=high"
+        assert [item.name for item in console.list_views()] == ["mine & yours"]
+        console.delete_view("mine & yours")
+        assert console.list_views() == ()
+        with pytest.raises(UnknownNameError, match="no training of pumps v1"):
+            console.compare_versions("pumps", 1, 2)
 
 
 def test_errors_are_those_of_the_call_beside_the_records(console: ConsoleClient) -> None:

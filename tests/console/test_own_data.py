@@ -318,6 +318,26 @@ class TestPages:
         page = local.get(f"/own-data/{file}", params={"encoding": "klingon"}).text
         assert "klingon" in page
 
+    def test_a_file_with_a_key_is_kept_once_and_not_held_in_memory(
+        self, local: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def refuse(request: Any) -> bytes:
+            raise AssertionError("the body is read whole")
+
+        monkeypatch.setattr("starlette.requests.Request.body", refuse)
+
+        def send(name: str, content: bytes = CSV) -> httpx.Response:
+            headers = {"content-type": "application/octet-stream", "idempotency-key": "k"}
+            return local.post("/api/v1/files", params={"name": name}, content=content, headers=headers)
+
+        first, again = send("halls.csv"), send("halls.csv")
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert again.headers["idempotent-replayed"] == "true"
+        assert again.json() == first.json()
+        assert [item["file"] for item in local.get("/api/v1/files").json()] == [first.json()["file"]]
+        for other in (send("other.csv"), send("halls.csv", CSV + b"\n")):
+            assert (other.status_code, "for another request" in other.json()["detail"]) == (422, True)
+
 
 class TestTrainings:
     def test_a_second_of_the_same_and_a_third_at_once_are_refused(self, tmp_path: Path) -> None:
@@ -336,7 +356,32 @@ class TestTrainings:
                 (tmp_path / f"{pipeline}.yaml").open("w").close()
                 WAIT(is_over, blocking, pipeline)
 
-    def test_one_that_outlives_its_console_is_not_known(self, tmp_path: Path) -> None:
+    def test_one_that_outlives_its_console_is_known_to_the_next(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "a.yaml")
+        command = (sys.executable, "-c", "import sys; open(sys.argv[1]).read(); print('over'); sys.exit(3)")
+        Trainings(tmp_path, command).start_training("a", tmp_path / "a.yaml", "ann")
+        later = Trainings(tmp_path, command)  # a console that was started meanwhile
+        try:
+            WAIT(is_running, later, "a")
+            with pytest.raises(ConfigError, match="a is in training already"):
+                later.start_training("a", tmp_path / "a.yaml", "ben")
+        finally:
+            (tmp_path / "a.yaml").open("w").close()
+        WAIT(is_over, later, "a")
+        run = later.find_training("a")
+        assert run is not None
+        assert (run.state, run.code, run.words, run.by) == ("failed", 3, "over", "ann")
+
+    def test_a_command_that_is_none_is_said(self, tmp_path: Path) -> None:
+        trainings = Trainings(tmp_path, ("/nowhere/pynomaly",))
+        trainings.start_training("a", tmp_path / "a.yaml", "ann")
+        WAIT(is_over, trainings, "a")
+        run = trainings.find_training("a")
+        assert run is not None
+        assert (run.state, run.code) == ("failed", 127)
+        assert "/nowhere/pynomaly cannot be started" in run.words
+
+    def test_one_that_was_killed_with_its_watcher_is_not_known(self, tmp_path: Path) -> None:
         fate = {"started": datetime.now(UTC).isoformat(), "by": "ann", "code": None}
         (tmp_path / "a.json").write_text(json.dumps(fate))
         (tmp_path / "a.log").write_bytes(b"half a \xff line")
@@ -374,6 +419,11 @@ class TestTrainings:
 def is_over(trainings: Trainings, pipeline: str) -> bool | None:
     run = trainings.find_training(pipeline)
     return None if run is None or run.state == "running" else True
+
+
+def is_running(trainings: Trainings, pipeline: str) -> bool | None:
+    run = trainings.find_training(pipeline)
+    return True if run is not None and run.state == "running" else None
 
 
 def find_proof(page: str) -> str:

@@ -170,7 +170,7 @@ def test_a_ledger_of_before_gets_the_states_of_its_alerts(address: str) -> None:
         before = ledger.alert_states.find_alert("p", "a1")
     engine = create_engine(address)
     with engine.begin() as connection:
-        for table in ("alert_states", "access_tokens", "answered_requests", "sign_ins"):
+        for table in ("alert_states", "access_tokens", "answered_requests", "sign_ins", "saved_views"):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("DROP INDEX ix_decisions_kind"))
         connection.execute(text("ALTER TABLE leases DROP COLUMN process"))

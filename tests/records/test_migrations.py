@@ -91,6 +91,7 @@ def test_a_ledger_from_before_migrations_is_taken_over(address):
             "answered_requests",
             "followed_alerts",
             "sign_ins",
+            "saved_views",
         ):
             connection.execute(text(f"DROP TABLE {newer}"))
         connection.execute(text("DROP INDEX ix_decisions_kind"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from typing import Literal
 
 from pynomaly.errors import ConfigError, list_allowed
@@ -61,6 +62,16 @@ class Actor:
         identity = self.identity
         who = f"{identity.issuer} {identity.subject}" if identity.is_person else identity.name
         return f"{identity.way}:{who}"
+
+    @property
+    def owner(self) -> str:
+        """Names, in records of what a person keeps for themselves, whoever it is by whatever way.
+
+        A person whom a provider vouches for is that person; others are whom their name says.
+        """
+        identity = self.identity
+        who = ("person", identity.issuer, identity.subject) if identity.is_person else ("name", identity.name)
+        return sha256("\n".join(who).encode()).hexdigest()
 
     def may(self, role: Role, pipeline: str) -> bool:
         """Return whether the actor has at least this role for a pipeline."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query, Request, Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Message
 
 from pynomaly.console.context import Asked, depend_on_asked, get_asked
 from pynomaly.console.problems import build_problem
@@ -63,22 +64,61 @@ class ApiRoute(APIRoute):
                 return build_problem(422, f"Idempotency-Key has {len(key)} characters; {_MAX_KEY} at most")
             access = get_asked(request).console.doorkeeper.read_access()
             place = f"{get_asked(request).actor.key}\n{request.method} {request.url.path}\n{key}"
-            name, content = sha256(place.encode()).hexdigest(), sha256(await request.body()).hexdigest()
+            name = sha256(place.encode()).hexdigest()
             kept = await run_in_threadpool(access.find_answer, name)
             if kept is not None:
-                if kept.request != content:
-                    return build_problem(422, "Idempotency-Key was used for another request")
-                return Response(
-                    kept.answer,
-                    kept.status,
-                    media_type="application/json",
-                    headers={"Idempotent-Replayed": "true"},
-                )
-            response = await answer(request)
-            await run_in_threadpool(_keep, access, name, content, response)
+                return _repeat(kept, await _hash_request(request))
+            hashed = _HashedRequest(request)
+            response = await answer(hashed)
+            await hashed.read_rest()
+            await run_in_threadpool(_keep, access, name, hashed.digest, response)
             return response
 
         return answer_once
+
+
+class _HashedRequest(Request):
+    """A request whose body is hashed as it passes: none is held in memory for its hash."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request.scope, self._receive_hashed, request._send)
+        self._receive_from, self._hash, self._is_read = request.receive, _begin_hash(request), False
+
+    @property
+    def digest(self) -> str:
+        """Hash of what was asked, once the body has been read."""
+        return str(self._hash.hexdigest())
+
+    async def _receive_hashed(self) -> Message:
+        message = await self._receive_from()
+        self._hash.update(message.get("body", b""))
+        self._is_read = self._is_read or not message.get("more_body", False)
+        return message
+
+    async def read_rest(self) -> None:
+        """Read what the route had no use for: it is asked, too."""
+        while not self._is_read:
+            await self._receive_hashed()
+
+
+def _begin_hash(request: Request) -> Any:
+    """Return the hash of what is asked before the body; the body alone where that is all."""
+    query = request.url.query
+    return sha256(query.encode() + b"\n" if query else b"")
+
+
+async def _hash_request(request: Request) -> str:
+    hashed = _HashedRequest(request)
+    await hashed.read_rest()
+    return hashed.digest
+
+
+def _repeat(kept: AnsweredRequest, asked: str) -> Response:
+    """Return the answer that was kept, unless it was to something else."""
+    if kept.request != asked:
+        return build_problem(422, "Idempotency-Key was used for another request")
+    headers = {"Idempotent-Replayed": "true"}
+    return Response(kept.answer, kept.status, media_type="application/json", headers=headers)
 
 
 def _keep(access: Access, name: str, content: str, response: Response) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from pynomaly.console.api.routing import PROBLEMS, ApiRoute, AskedBy
-from pynomaly.console.queries.versions import VersionComparison, compare_versions
+from pynomaly.console.model_schemas import VersionComparison
+from pynomaly.console.queries.versions import compare_versions
 
 __all__ = ["read_comparison", "router"]
 

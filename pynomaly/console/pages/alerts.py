@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
@@ -14,15 +14,26 @@ from pydantic import ValidationError
 
 from pynomaly.config import SEVERITIES
 from pynomaly.console.actions import Answer, answer_alert, answer_alerts
-from pynomaly.console.api.alerts import AlertWish, show_surroundings
+from pynomaly.console.api.alerts import show_surroundings
+from pynomaly.console.api.inbox_address import keep_filters, read_order, read_wish
 from pynomaly.console.api.routing import AskedBy
+from pynomaly.console.api.views import delete_view, list_views, save_view
 from pynomaly.console.context import Asked
 from pynomaly.console.pages.forms import Form, SentForm, describe_invalid
 from pynomaly.console.pages.lanes import draw_lanes, find_first_bin
 from pynomaly.console.pages.rendering import render_page
 from pynomaly.console.queries.alerts import count_alerts, find_newest_time, list_lanes, page_alerts
-from pynomaly.console.schemas import AlertDetail, AlertState, Answered
-from pynomaly.console.wishes import Acknowledge, AlertName, Assign, BulkAnswer, Comment, Mute, Resolve
+from pynomaly.console.schemas import AlertDetail, Answered
+from pynomaly.console.wishes import (
+    Acknowledge,
+    AlertName,
+    Assign,
+    BulkAnswer,
+    Comment,
+    Mute,
+    NewView,
+    Resolve,
+)
 from pynomaly.errors import ConfigError, PynomalyError
 from pynomaly.records.ledger import AlertFilter
 from pynomaly.steps.alerting.resolve_alerts import find_alert
@@ -31,15 +42,6 @@ __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
 
-_STATES: dict[str, tuple[AlertState, ...]] = {
-    "waiting": ("open", "acknowledged"),
-    "open": ("open",),
-    "acknowledged": ("acknowledged",),
-    "resolved": ("resolved",),
-    "withdrawn": ("withdrawn",),
-    "all": (),
-}
-_FILTERS = ("entity", "cause", "assignee", "words", "since", "until", "quiet")
 Text = Annotated[str, Query(max_length=400)]
 
 
@@ -52,11 +54,7 @@ def show_alerts(asked: AskedBy, request: Request, cursor: Text = "", part: Text 
 @router.post("/alerts/answers")
 def post_answers(asked: AskedBy, request: Request, form: SentForm) -> Response:
     """Answer the chosen alerts, and return the list as it is now."""
-    back = [
-        (name, value)
-        for name, value in parse_qsl(form.read("back")[:4000])
-        if name in (*_FILTERS, "pipeline", "state", "severity", "order")
-    ]
+    back = tuple(keep_filters(parse_qsl(form.read("back")[:4000])).items())
     try:
         names = [item.partition("/") for item in form.read_all("chosen")]
         if not names:
@@ -81,6 +79,21 @@ def post_answers(asked: AskedBy, request: Request, form: SentForm) -> Response:
         return RedirectResponse(f"/alerts?{urlencode(back)}", 303)
     part = "results" if "hx-request" in request.headers else ""
     return _render_alerts(asked, back, "", part, summary)
+
+
+@router.post("/alerts/views")
+def post_view(asked: AskedBy, form: SentForm) -> Response:
+    """Save the filters of the address under a name, or delete those of a name; then the inbox again."""
+    query, name = form.read("query")[:4000], form.read("name")
+    try:
+        if form.read("action") == "delete":
+            delete_view(asked, name)
+        else:
+            save_view(asked, name, NewView(query=query))
+    except (ValidationError, PynomalyError) as error:
+        text = str(describe_invalid(error) if isinstance(error, ValidationError) else error)
+        return _render_alerts(asked, parse_qsl(query), "", "", view_problem=text)
+    return RedirectResponse(f"/alerts?{urlencode(keep_filters(parse_qsl(query)))}", 303)
 
 
 @router.get("/pipelines/{pipeline}/alerts/{alert}")
@@ -165,15 +178,13 @@ def _render_alerts(
     cursor: str,
     part: str,
     outcome: dict[str, Any] | None = None,
+    view_problem: str = "",
 ) -> Response:
-    values = {name: value for name, value in query if value}
-    state, order = values.get("state", "waiting"), _read_order(values)
-    if state not in _STATES:
-        raise ConfigError(f"no state {state[:40]!r}; one of {', '.join(_STATES)}")
-    wish = _read_wish(values, _STATES[state])
+    values = keep_filters(query)
+    order, wish = read_order(values), read_wish(values)
     chosen = asked.choose(wish.pipelines)
     page = page_alerts(asked.pipelines, chosen, wish.filter, order, 50, cursor)
-    kept = {name: values[name] for name in (*_FILTERS, "pipeline", "state", "severity") if name in values}
+    kept = {name: value for name, value in values.items() if name != "order"}
     link = _make_link(kept | ({"order": order} if order != "severity" else {}))
     if part == "lines":
         return render_page("alert_lines", asked, page=page, link=link)
@@ -187,47 +198,19 @@ def _render_alerts(
         here="/alerts",
         page=page,
         wish=wish,
-        state=state,
+        state=values.get("state", "waiting"),
         order=order,
         names=[item.name for item in asked.choose()],
         severities=SEVERITIES,
         by_severity=by_severity,
         narrowed=bool(kept),
         link=link,
-        back=urlencode(kept),
+        back=urlencode(values),
+        views=list_views(asked),
+        view_problem=view_problem,
         outcome=outcome,
         **lanes,
     )
-
-
-def _read_order(values: dict[str, str]) -> Literal["severity", "newest"]:
-    return "newest" if values.get("order") == "newest" else "severity"
-
-
-def _read_wish(values: dict[str, str], states: tuple[AlertState, ...]) -> AlertWish:
-    severity = values.get("severity", "")
-    if severity and severity not in SEVERITIES:
-        raise ConfigError(f"no severity {severity[:40]!r}; one of {', '.join(SEVERITIES)}")
-    texts = {name: values.get(name, "")[:200] for name in ("entity", "cause", "assignee", "words")}
-    return AlertWish(
-        pipeline=[values["pipeline"]] if "pipeline" in values else [],
-        state=list(states),
-        severity=[severity] if severity else [],
-        since=_read_time(values, "since"),
-        until=_read_time(values, "until"),
-        quiet=values.get("quiet") == "true",
-        **texts,
-    )
-
-
-def _read_time(values: dict[str, str], name: str) -> datetime | None:
-    if name not in values:
-        return None
-    try:
-        moment = datetime.fromisoformat(values[name])
-    except ValueError:
-        raise ConfigError(f"{name} is {values[name][:40]!r}; write a time like 2026-01-05T00:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _make_link(kept: dict[str, str]) -> Callable[..., str]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field
-
 from pynomaly.config import Pipeline
-from pynomaly.console.schemas import DecisionSummary, Shown
+from pynomaly.console.model_schemas import ComparedFact, VersionComparison
+from pynomaly.console.schemas import DecisionSummary
 from pynomaly.errors import UnknownNameError
 from pynomaly.records.formats import format_utc, format_window
 from pynomaly.records.ledger import Ledger, TrainingRecord
 from pynomaly.records.store import Store
 from pynomaly.steps.training.training_facts import name_training_page
 
-__all__ = ["ComparedFact", "VersionComparison", "compare_versions", "read_written_page"]
+__all__ = ["compare_versions", "read_written_page"]
 
 _MOST_DECISIONS = 20
 _ABOUT_BOTH = ("promote", "refuse", "pending", "approval", "reject", "expired", "rollback", "bake")
@@ -28,28 +27,6 @@ _COUNTS = {
     "incident_rows": "rows of incidents left out",
     "quarantined": "rows in quarantine",
 }
-
-
-class ComparedFact(Shown):
-    """One fact of both versions; null where it is not on record."""
-
-    name: str
-    first: str | None
-    second: str | None
-    differs: bool
-
-
-class VersionComparison(Shown):
-    """Two versions side by side."""
-
-    pipeline: str
-    first: int
-    second: int
-    facts: tuple[ComparedFact, ...]
-    gained: tuple[str, ...] = Field(description="columns that only the second reads")
-    lost: tuple[str, ...] = Field(description="columns that only the first reads")
-    decisions: tuple[DecisionSummary, ...] = Field(description="about both of them, the newest first")
-    notes: tuple[str, ...]
 
 
 def compare_versions(pipeline: Pipeline, ledger: Ledger, first: int, second: int) -> VersionComparison:

@@ -68,6 +68,7 @@ document.addEventListener("keydown", (event) => {
     box().checked = !box().checked;
     countChosen();
   } else if (event.key === "/") document.querySelector("[data-search]")?.focus();
+  else if (event.key === "v") document.querySelector("[data-views] a, [data-views] summary")?.focus();
   else if (event.key === "?") document.getElementById("keys")?.showModal();
   else {
     const button = document.querySelector(`button[data-key="${CSS.escape(event.key)}"]`);

@@ -10,6 +10,7 @@ and the wings below `records`.
 from pynomaly.records.ledger.access.sign_ins import SignIn, SignIns
 from pynomaly.records.ledger.access.signature import SIGNED, Identity, Way, read_identity, sign_lines
 from pynomaly.records.ledger.access.tokens import Access, AccessToken, AnsweredRequest
+from pynomaly.records.ledger.access.views import SavedView, SavedViews
 from pynomaly.records.ledger.accounts import AccountEntry, Accounts
 from pynomaly.records.ledger.alerts.alert_states import (
     ALERT_STATES,
@@ -34,6 +35,7 @@ from pynomaly.records.ledger.rows import (
     parse_window_key,
 )
 from pynomaly.records.ledger.training_detail import RegistrationResult, TrainedBaseline, TrainingFacts
+from pynomaly.records.ledger.transit.change_listener import Announced, ChangeListener
 from pynomaly.records.ledger.transit.deliveries import Channel, Deliveries, DeliveryState
 from pynomaly.records.ledger.transit.followed import FollowedAlert
 from pynomaly.records.ledger.transit.stream_log import (
@@ -61,9 +63,11 @@ __all__ = [
     "AlertOrder",
     "AlertPlace",
     "AlertStates",
+    "Announced",
     "AnsweredRequest",
     "Answers",
     "Audit",
+    "ChangeListener",
     "Channel",
     "Decision",
     "DecisionFilter",
@@ -82,6 +86,8 @@ __all__ = [
     "Partition",
     "QueuedNotice",
     "RegistrationResult",
+    "SavedView",
+    "SavedViews",
     "SignIn",
     "SignIns",
     "StreamEntry",

@@ -38,9 +38,11 @@ from pynomaly.records.ledger.alerts.projection import STATES_SINCE, fill_alert_s
 from pynomaly.records.ledger.migrations import HEAD, VERSION_TABLE, upgrade_tables
 from pynomaly.records.locks import hold_file_lock
 
-__all__ = ["Database", "read_utc_now"]
+__all__ = ["CHANGES_CHANNEL", "Database", "read_utc_now"]
 
 BUSY_SECONDS = 30
+CHANGES_CHANNEL = "pynomaly_changes"
+"""Where PostgreSQL says what was committed."""
 _ADVISORY_LOCK = 7_046_966_259  # number of the lock for migrating a ledger; any constant would do
 
 
@@ -135,12 +137,33 @@ class Database:
         with self.begin_write() as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=updates))
 
+    def announce(self, connection: Connection, what: str, first: int) -> None:
+        """Say, when the transaction is committed, that it wrote rows from this number on.
+
+        PostgreSQL passes it on to who listens; sqlite has nobody to pass it on to.
+        """
+        if not self.is_sqlite:
+            payload = {"channel": CHANGES_CHANNEL, "payload": f"{what} {first}"}
+            connection.execute(text("SELECT pg_notify(:channel, :payload)"), payload)
+
+    @contextmanager
+    def open_plain_connection(self) -> Iterator[Any]:
+        """Open a connection of the driver's own, on which each statement stands alone."""
+        pooled = self._engine.raw_connection()
+        driver: Any = pooled.driver_connection
+        pooled.detach()
+        try:
+            driver.autocommit = True
+            yield driver
+        finally:
+            driver.close()
+
     @contextmanager
     def translate_errors(self, what: str) -> Iterator[None]:
         """Convert an error of the database to a RecordError that says what could not be done."""
         try:
             yield
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error) as error:
             place = self._engine.url.render_as_string(hide_password=True)
             raise RecordError(f"the ledger at {place} could not {what}: {error}") from error
 

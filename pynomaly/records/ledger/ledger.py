@@ -121,6 +121,7 @@ class Ledger(LedgerSections):
                 row.pop("seq")
                 connection.execute(insert(decisions).values(row | {"reasons": list(decision.reasons)}))
                 stored_row = connection.execute(same_key).one()
+                self._database.announce(connection, "decisions", stored_row.seq)
         return as_decision(stored_row)
 
     def verify_chain(self) -> Verification:

@@ -10,6 +10,7 @@ from pynomaly.records.ledger.database import Database
 from pynomaly.records.ledger.outbox import Outbox
 from pynomaly.records.ledger.reads.across import Across
 from pynomaly.records.ledger.reads.retention import RetentionRows
+from pynomaly.records.ledger.transit.change_listener import ChangeListener
 from pynomaly.records.ledger.transit.deliveries import Deliveries
 from pynomaly.records.ledger.transit.stream_log import StreamLog
 
@@ -56,6 +57,11 @@ class LedgerSections:
     def deliveries(self) -> Deliveries:
         """What each sink has received, in the same database."""
         return Deliveries(self._database)
+
+    @property
+    def change_listener(self) -> ChangeListener:
+        """What this database says by itself of alerts and decisions that were written."""
+        return ChangeListener(self._database)
 
     @property
     def stream(self) -> StreamLog:

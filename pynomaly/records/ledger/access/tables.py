@@ -1,4 +1,4 @@
-"""Tables of who may come in: tokens, people who are signed in, and requests that were answered."""
+"""Tables of who may come in, and what they keep: tokens, sign-ins, answered requests, saved views."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import JSON, Column, Integer, LargeBinary, String, Table, Text
 
 from pynomaly.records.ledger.tables import Moment, metadata
 
-__all__ = ["access_tokens", "answered_requests", "sign_ins"]
+__all__ = ["access_tokens", "answered_requests", "saved_views", "sign_ins"]
 
 access_tokens = Table(
     "access_tokens",
@@ -45,4 +45,13 @@ sign_ins = Table(
     Column("created", Moment, nullable=False),
     Column("expires", Moment, nullable=False, index=True),
     Column("ended", Moment),
+)
+
+saved_views = Table(
+    "saved_views",
+    metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("name", String(80), primary_key=True),
+    Column("query", Text, nullable=False),
+    Column("saved", Moment, nullable=False),
 )

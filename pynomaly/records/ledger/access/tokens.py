@@ -16,6 +16,7 @@ from sqlalchemy import Select, delete, insert, select, update
 
 from pynomaly.records.ledger.access.sign_ins import SignIns
 from pynomaly.records.ledger.access.tables import access_tokens, answered_requests
+from pynomaly.records.ledger.access.views import SavedViews
 from pynomaly.records.ledger.database import Database
 from pynomaly.records.ledger.rows import to_json
 
@@ -80,6 +81,11 @@ class Access:
     def sign_ins(self) -> SignIns:
         """People who are signed in by a provider."""
         return SignIns(self._database)
+
+    @property
+    def views(self) -> SavedViews:
+        """Views of the inbox that people saved."""
+        return SavedViews(self._database)
 
     def create_token(
         self, name: str, actor: str, role: str, pipelines: Sequence[str], expires: datetime

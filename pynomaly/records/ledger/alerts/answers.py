@@ -114,18 +114,21 @@ class Answers:
                 row["content"] = to_json(sign_content(row["content"], row["actor"]))
             rows.setdefault(_TABLES[type(fact)], []).append(row)
         with self._database.begin_write() as connection:
-            added: set[str] = set()
+            added: dict[str, int] = {}
             for table, table_rows in rows.items():
                 statement = self._database.build_insert(table).on_conflict_do_nothing(index_elements=["key"])
-                keys = {row[0] for row in connection.execute(statement.returning(table.c.key), table_rows)}
-                new += len(keys)
-                added |= keys if table is alert_events else set()
+                written = connection.execute(statement.returning(table.c.key, table.c.seq), table_rows)
+                numbers = {row[0]: int(row[1]) for row in written}
+                new += len(numbers)
+                added |= numbers if table is alert_events else {}
             changed = {
                 (fact.pipeline, fact.alert)
                 for fact in facts
                 if isinstance(fact, AlertEvent) and fact.alert and fact.key in added
             }
             renew_alert_states(connection, changed)
+            if changed:
+                self._database.announce(connection, "alerts", min(added.values()))
         return new
 
     def list_events(

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 __all__ = ["HEAD", "VERSION_TABLE", "upgrade_tables"]
 
-HEAD = "0013"
+HEAD = "0014"
 """Revision of the current tables: the newest file in ``versions/``. Revisions sort as text."""
 
 VERSION_TABLE = "ledger_version"

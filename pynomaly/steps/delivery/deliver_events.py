@@ -1,0 +1,48 @@
+"""Alerts and decisions handed over by whoever writes them down outside a run, as the console does.
+
+Scores are left to the runs. A sink is served only where what opens it can be read here: another process may
+have it, and a failure noted here would make that one wait.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pynomaly.config import Pipeline, Sink, list_secret_keys
+from pynomaly.steps.delivery.deliverer import ChannelResult, Deliverer
+
+__all__ = ["deliver_events", "list_event_sinks"]
+
+_EVENTS = ("alerts", "decisions")
+
+
+def list_event_sinks(pipeline: Pipeline) -> tuple[Sink, ...]:
+    """Return the sinks that receive alerts or decisions and can be opened by this process."""
+    return tuple(
+        sink for sink in pipeline.sinks if set(_EVENTS) & set(sink.what) and _can_be_opened_here(sink)
+    )
+
+
+def deliver_events(pipeline: Pipeline) -> tuple[ChannelResult, ...]:
+    """Deliver the alerts and decisions that are due, each sink once; one that fails is asked again later.
+
+    Raises
+    ------
+    RecordError
+        If the ledger fails.
+    """
+    sinks = list_event_sinks(pipeline)
+    if not sinks:
+        return ()
+    with Deliverer(pipeline, patient=False) as deliverer:
+        return tuple(
+            deliverer.deliver_channel(sink, what) for sink in sinks for what in sink.what if what in _EVENTS
+        )
+
+
+def _can_be_opened_here(sink: Sink) -> bool:
+    """Return whether no secret is in a Prefect block, and each variable that is named is set."""
+    return all(
+        not block and (not variable or os.environ.get(variable, "").strip())
+        for variable, block in list_secret_keys(sink).values()
+    )
