@@ -42,7 +42,7 @@ _ALERT_PAUSE_S, _LONGEST_ALERT_PAUSE_S = 0.3, 0.8
 times what the look took, so that looks leave the processor to the rows, within these bounds."""
 
 _PAUSE_BEHIND_S = 3.0
-"""The pause while a batch waits: its rows are late by the lag already, and looks take time from catching up."""
+"""The pause while a batch waits: its rows are late by the lag already, and looks take time from them."""
 
 _LAG_S = 5.0
 """Seconds from one note of the lag in the ledger to the next."""
