@@ -724,3 +724,88 @@ def covers_minute(hours: str, days: Sequence[str], local: datetime) -> bool:
         if begin <= wall < end and (not days or f"{midnight:%a}".lower() in days):
             return True
     return False
+
+
+# --- edges ---------------------------------------------------------------------------------------------
+
+
+def describe_edge(edges, row, graph, cycle_edges=64):
+    """Returns the features of one edge by their definitions.
+
+    `edges` and `row` are (time, source, target, weight); None is missing, and times are whole microseconds.
+    """
+    at, source, target, weight = row
+    if None in (at, source, target):
+        return dict.fromkeys(graph.names)
+    us = timedelta(microseconds=1)
+    history = graph.history // us
+    same = (lambda end, other: False) if graph.bipartite else (lambda end, other: end == other)
+    past = [edge for edge in edges if None not in edge[:3] and at - history <= edge[0] < at]
+    ends = {graph.source: source, graph.target: target}
+
+    def is_sent(edge, name):
+        return edge[1] == source if name == graph.source else same(edge[1], target)
+
+    def is_got(edge, name):
+        return edge[2] == target if name == graph.target else same(edge[2], source)
+
+    def within(length):
+        return [edge for edge in past if edge[0] >= at - length]
+
+    def flow(chosen):
+        units = [Fraction(0 if not math.isfinite(edge[3]) else round(edge[3] * 2**20)) for edge in chosen]
+        return float(sum(units, Fraction(0)) / 2**20)
+
+    def partners(chosen, name):
+        out = {("out", edge[2]) for edge in chosen if is_sent(edge, name)}
+        return out | {("in", edge[1]) for edge in chosen if is_got(edge, name)}
+
+    def age(chosen):
+        return (min((at - edge[0] for edge in chosen), default=history)) / 3_600_000_000
+
+    pair = f"{graph.source}-{graph.target}"
+    pairs = [edge for edge in past if edge[1] == source and edge[2] == target]
+    features = {f"{pair}:first": float(not pairs), f"{pair}:since": age(pairs)}
+    own = 0.0 if not math.isfinite(weight) else round(weight * 2**20) / 2**20
+    for name in ends:
+        sent = [edge for edge in past if is_sent(edge, name)]
+        got = [edge for edge in past if is_got(edge, name)]
+        features[f"{name}:since"] = age(sent + got)
+        usual = sent if name == graph.source else got
+        total = flow(usual)
+        factor = weight * len(usual) / total if total > 0 else 1.0
+        features[f"{name}:times_usual"] = factor if math.isfinite(weight) else None
+    for window, span in zip(graph.windows, graph.spans, strict=True):
+        length = window // us
+        here = within(length)
+        features[f"{pair}:repeats_{span}"] = sum(edge[1] == source and edge[2] == target for edge in here)
+        features[f"{pair}:returns_{span}"] = sum(edge[1] == target and edge[2] == source for edge in here)
+        features[f"{pair}:closes_{span}"] = count_cycles(here, source, target, cycle_edges)
+        for name in ends:
+            sent = [edge for edge in here if is_sent(edge, name)]
+            got = [edge for edge in here if is_got(edge, name)]
+            features[f"{name}:sends_{span}"], features[f"{name}:receives_{span}"] = len(sent), len(got)
+            features[f"{name}:fan_out_{span}"] = len({edge[2] for edge in sent})
+            features[f"{name}:fan_in_{span}"] = len({edge[1] for edge in got})
+            features[f"{name}:flow_out_{span}"], features[f"{name}:flow_in_{span}"] = flow(sent), flow(got)
+            came = flow(got) + (own if name == graph.target else 0.0)
+            went = flow(sent) + (own if name == graph.source else 0.0)
+            less, more = min(came, went), max(came, went)
+            features[f"{name}:passed_{span}"] = less / more if less > 0 else 0.0
+            now = partners(here, name)
+            before = partners([edge for edge in past if edge[0] < at - length], name)
+            rate = len(before) * (length / history) + 1
+            features[f"{name}:new_{span}"] = (len(now - before) + 1) / rate
+            all_edges = sum(is_sent(edge, name) + is_got(edge, name) for edge in past)
+            rate = all_edges * (length / history) + 1
+            features[f"{name}:change_{span}"] = (len(sent) + len(got) + 1) / rate
+    return {name: features[name] for name in graph.names}
+
+
+def count_cycles(edges, source, target, most):
+    """Returns how many entities `target` sent to that sent to `source`, by its newest edges."""
+    sent = sorted((edge for edge in edges if edge[1] == target), key=lambda edge: -edge[0])
+    if len(sent) > most:
+        sent = [edge for edge in sent if edge[0] > sent[most][0]]
+    middles = {edge[2] for edge in sent} - {source, target}
+    return sum(any(edge[1] == middle and edge[2] == source for edge in edges) for middle in middles)

@@ -34,7 +34,7 @@ from pynomaly.config.overlay import ADDRESSES
 from pynomaly.config.overlay import VARIABLE as ENVIRONMENT
 from pynomaly.config.pipeline import Pipeline, Records
 from pynomaly.config.promotion import Comparison, Promotion
-from pynomaly.config.series import Series
+from pynomaly.config.series import RELATION_KINDS, Graph, Series
 from pynomaly.config.serving import Serving
 from pynomaly.config.settings import hide_password
 from pynomaly.config.streaming import BROKERS, Stream
@@ -47,6 +47,7 @@ __all__ = [
     "ENVIRONMENT",
     "EVENTS",
     "RECORD_KINDS",
+    "RELATION_KINDS",
     "SEVERITIES",
     "SINK_KINDS",
     "SOURCE_KINDS",
@@ -63,6 +64,7 @@ __all__ = [
     "Expectation",
     "Features",
     "Feedback",
+    "Graph",
     "Grouping",
     "Limits",
     "Long",

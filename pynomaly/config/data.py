@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
-from pynomaly.config.series import Series
+from pynomaly.config.series import Graph, Series
 from pynomaly.config.settings import NameIn, Settings, Share
 from pynomaly.config.spelling.units import Duration, split_time_format
 
@@ -136,6 +136,7 @@ class Data(Settings):
     )
     long: Long | None = Field(None, description="the table has a row for each quantity: read it as wide")
     series: Series = Field(default_factory=Series, description="time-series features")
+    graph: Graph | None = Field(None, description="rows are edges between entities: features of their past")
     limits: Limits = Field(default_factory=Limits, description="limits on what is read")
 
     @model_validator(mode="before")
@@ -216,6 +217,12 @@ class Data(Settings):
             raise ValueError("data.series.past needs data.time: a past has an order")
         if self.counters and not self.time:
             raise ValueError("data.counters needs data.time: an increase has an order")
+        if self.graph and not self.time:
+            raise ValueError("data.graph needs data.time: the past of an edge has an order")
+        if self.graph and self.long:
+            raise ValueError("data.graph and data.long are both set; a row is an edge or one quantity")
+        if self.graph and self.label and self.label in (*self.graph.ends, self.graph.weight):
+            raise ValueError(f"data.label is {self.label!r}, which data.graph reads as a part of the edge")
         if self.time_format and self.epoch:
             raise ValueError(
                 "data.time_format and data.epoch are both set; a time is either text or a number"
@@ -251,11 +258,25 @@ class Data(Settings):
     @property
     def lookback(self) -> timedelta:
         """How long before a window rows are read, because features of its rows depend on them."""
+        return max(self.own_lookback, self.graph.history if self.graph else timedelta(0))
+
+    @property
+    def own_lookback(self) -> timedelta:
+        """How much of that a row reads of its own entity."""
         features = self.series.history * (bool(self.series.columns) + bool(self.counters))
         if not self.series.past:
             return features
         beside_gaps = (2 * self.series.gap + 1) * (self.series.step or timedelta(0))  # to fill from
         return max(features, self.series.oldest + beside_gaps)
+
+    @property
+    def past_names(self) -> tuple[str, ...]:
+        """Names of the columns that are added from the past of a row."""
+        return self.series.names + (self.graph.names if self.graph else ())
+
+    def drop_lookback(self) -> Data:
+        """Return the settings that read each row as it stands, without its past."""
+        return self.model_copy(update={"series": Series(), "counters": (), "graph": None})
 
     @property
     def needs_other_rows(self) -> bool:

@@ -78,12 +78,14 @@ class FrameContract:
         other_roles = {name: f"data.{role}" for role, name in roles.items() if name}
         other_roles.update(dict.fromkeys(data.ignore, "data.ignore"))
         other_roles[PAST] = "the past of the row"
+        if data.graph is not None:
+            other_roles.update(dict.fromkeys(data.graph.ends, "an end of data.graph"))
         for name in (*data.columns, *data.categorical):
             if name in other_roles:
                 raise ColumnError(f"column {name!r} cannot be a feature: it is {other_roles[name]} too")
         features = data.columns or tuple(str(name) for name in frame.columns if name not in other_roles)
-        if data.columns:  # time-series features belong to the columns they are computed from
-            features += tuple(name for name in data.series.names if name in frame.columns)
+        if data.columns:  # features of the past belong to the columns they are computed from
+            features += tuple(name for name in data.past_names if name in frame.columns)
         if stray := [name for name in data.categorical if name not in features]:
             raise ColumnError(
                 f"data.categorical names {stray[0]!r}, not a feature; {list_allowed(stray[0], features)}"

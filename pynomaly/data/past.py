@@ -126,7 +126,8 @@ def replace_past(frame: pd.DataFrame, past: PastArray) -> pd.DataFrame:
 
 def _list_columns(frame: pd.DataFrame, data: Data) -> list[str]:
     """Return the numeric columns of the table; not those that are computed from their past."""
-    others = {data.time, data.id, data.label, *data.ignore, *data.categorical, *data.series.names}
+    others = {data.time, data.id, data.label, *data.ignore, *data.categorical, *data.past_names}
+    others |= set(data.graph.ends if data.graph else ())
     names = [str(name) for name in frame.columns if name not in others]
     return [name for name in names if not data.columns or name in data.columns if _has_numbers(frame[name])]
 

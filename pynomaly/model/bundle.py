@@ -43,7 +43,7 @@ from pynomaly.model.fitting.golden import (
 from pynomaly.model.fitting.importance import measure_importance
 from pynomaly.model.fitting.known_anomalies import KnownAnomalies, describe_known
 from pynomaly.model.past_input import add_past
-from pynomaly.model.provenance import collect_notes, read_events, read_versions
+from pynomaly.model.provenance import collect_notes, read_events, read_versions, record_past_settings
 from pynomaly.model.row_times import read_row_keys, rows_per_day
 from pynomaly.model.scoring import (
     SCORE_COLUMNS,
@@ -166,8 +166,7 @@ class Bundle:
             "notes": note_texts,
             "versions": read_versions(),
         }
-        if detector.looks_back:
-            facts["series"] = pipeline.data.series.model_dump(mode="json")
+        facts |= record_past_settings(pipeline.data, looks_back=detector.looks_back)
         shares = measure_importance(score, fit_result.held_out, contract.features, pipeline.training.seed)
         held_out = HeldOutRows(fit_result.held_out, fit_result.scores)
         length, seasons = pd.Timedelta(pipeline.windows.monitor), pipeline.drift.seasons

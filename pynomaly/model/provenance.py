@@ -11,12 +11,20 @@ from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from pynomaly.config import Data
 from pynomaly.model.calibration.alert_policy import AlertPolicy
 from pynomaly.model.calibration.calibration import GUARANTEES, Calibration
 from pynomaly.model.calibration.events import MAX_EVENT_THRESHOLD, MIN_EVENTS, EventRates
 from pynomaly.model.features import FeatureEncoder
 
-__all__ = ["collect_notes", "count_rows_per_event", "describe_events", "read_events", "read_versions"]
+__all__ = [
+    "collect_notes",
+    "count_rows_per_event",
+    "describe_events",
+    "read_events",
+    "read_versions",
+    "record_past_settings",
+]
 
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "pyod", "torch")
 
@@ -100,3 +108,9 @@ def read_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return version_of
+
+
+def record_past_settings(data: Data, *, looks_back: bool) -> dict[str, Any]:
+    """Return the facts of how the past of a row was read, as far as the model needs to know."""
+    facts: dict[str, Any] = {"series": data.series.to_record()} if looks_back else {}
+    return facts | ({} if data.graph is None else {"graph": data.graph.to_record()})

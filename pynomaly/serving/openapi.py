@@ -114,8 +114,8 @@ def _request_schema(
             "type": "array",
             "items": {"$ref": "#/components/schemas/Row"},
             "maxItems": pipeline.serving.max_rows,
-            "description": f"rows before them, of the same entities: this model looks back on the last "
-            f"{past_rows} rows of an entity; they are not scored",
+            "description": f"rows before them, of the same entities: this model looks back on "
+            f"{_describe_past(shape, past_rows)}; they are not scored",
         }
     if shape is not None and shape.delay:
         properties["later"] = {
@@ -136,6 +136,14 @@ def _request_schema(
     return schema
 
 
+def _describe_past(shape: RowSchema, past_rows: int) -> str:
+    """Return what a model reads before a row."""
+    parts = [f"the last {past_rows} rows of an entity"] if past_rows else []
+    if shape.graph is not None:
+        parts.append(f"all edges of both ends in the {spell_duration(shape.graph.history)} before an edge")
+    return " and ".join(parts)
+
+
 def _example_rows(served: ServedModel, shape: RowSchema, data: Data) -> list[dict[str, Any]]:
     """Return the least and the most anomalous golden row in the form of a request."""
     golden = served.bundle.golden
@@ -149,6 +157,8 @@ def _example_rows(served: ServedModel, shape: RowSchema, data: Data) -> list[dic
             cells[name] = row[name]
         if shape.entity is not None and shape.entity not in cells:
             cells[shape.entity] = row.get(shape.entity) or "an entity"
+        if shape.graph is not None:
+            cells |= {shape.graph.source: "an entity", shape.graph.target: "another"}
         if shape.time is not None:
             cells |= spell_time(row.get(shape.time), shape.time_columns, data)
         examples.append(cells)
@@ -166,6 +176,8 @@ def _row_schema(shape: RowSchema | None, data: Data) -> dict[str, Any]:
     alternatives = [{"properties": {name: kind}} for name, kind in kinds.items()] if shape.gaps else [{}]
     if shape.entity is not None:
         cells.setdefault(shape.entity, {"type": "string"})
+    for name in shape.graph.ends if shape.graph else ():
+        cells[name] = {"anyOf": [{"type": "string"}, {"type": "number"}], "nullable": True}
     if shape.time is not None:
         cells |= describe_time_fields(shape.time_columns, data)
     return {"type": "object", "required": list(cells), "properties": cells, "anyOf": alternatives}

@@ -16,8 +16,9 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from pynomaly.config import Data
+from pynomaly.config import Data, Graph
 from pynomaly.data.past import attach_past, get_past
+from pynomaly.data.relations import add_relations
 from pynomaly.data.series import add_past_features
 from pynomaly.data.shape.cells import blank_marks, list_marks
 from pynomaly.data.shape.counters import difference_counters
@@ -68,6 +69,8 @@ class RowSchema:
         Columns that are read as their increase since the row before.
     gaps : bool
         Whether a number may be missing (null).
+    graph : Graph or None
+        What makes a row an edge, if the model reads the past of edges.
     """
 
     numeric: tuple[str, ...]
@@ -81,16 +84,20 @@ class RowSchema:
     time_columns: tuple[str, ...] = ()
     looks_back: int = 0
     delay: bool = False
+    graph: Graph | None = None
 
     @classmethod
     def of(cls, bundle: Bundle, data: Data) -> RowSchema:
         """Return the columns that `bundle` reads from a table described by `data`."""
         past_features = [name for name in data.series.names if name in bundle.contract.numeric]
-        plain = tuple(name for name in bundle.contract.numeric if name not in past_features)
-        numeric = plain + tuple(name for name in data.series.columns if past_features and name not in plain)
+        graph = data.graph if data.graph and set(data.graph.names) & set(bundle.contract.numeric) else None
+        plain = tuple(name for name in bundle.contract.numeric if name not in data.past_names)
+        read = list(data.series.columns if past_features else ())
+        read += [graph.weight] if graph is not None and graph.weight is not None else []
+        numeric = plain + tuple(name for name in dict.fromkeys(read) if name not in plain)
         counters = tuple(name for name in data.counters if name in numeric)
         looks_back = data.series.past if bundle.detector.looks_back else 0
-        past = bool(past_features or counters or looks_back)
+        past = bool(past_features or counters or looks_back or graph)
         time = bundle.contract.time if past or bundle.features.calendar else None
         joined = data.time_columns if time == data.time else ()
         return cls(
@@ -105,6 +112,7 @@ class RowSchema:
             time_columns=() if time is None else joined or (time,),
             looks_back=looks_back,
             delay=bool(looks_back and data.series.delay),
+            graph=graph,
         )
 
 
@@ -194,6 +202,8 @@ def build_frame(request: ScoreRequest, shape: RowSchema, data: Data) -> pd.DataF
     frame = difference_counters(sort_rows(frame, shape.time, shape.entity), data, shape.counters)
     if shape.series:
         frame = add_past_features(frame, shape.time, shape.entity, data.series)
+    if shape.graph is not None:
+        frame = add_relations(frame, shape.time, shape.graph)
     if shape.looks_back:
         frame = attach_past(frame.drop(columns=place), data).assign(**{place: frame[place]})
     first = len(parts["history"])
@@ -230,10 +240,23 @@ def _build_table(rows: Sequence[dict[str, Any]], shape: RowSchema, data: Data, p
         columns[name] = pd.Series(cells, dtype=object)
     if shape.entity is not None and shape.entity not in columns:
         columns[shape.entity] = pd.Series(read_cells(rows, shape.entity, part), dtype=object)
+    for name in shape.graph.ends if shape.graph else ():
+        columns[name] = _read_end(rows, name, part)
     frame = pd.DataFrame(columns)
     if part == "rows" and (empty := frame[[*shape.numeric, *shape.categorical]].isna().all(axis=1)).any():
         raise RequestError("every column of it is missing", (part, int(np.flatnonzero(empty)[0])))
     return frame
+
+
+def _read_end(rows: Sequence[dict[str, Any]], name: str, part: str) -> pd.Series[Any]:
+    """Return an end of the edges as it is, or missing; anything but text and numbers is refused."""
+    cells = read_cells(rows, name, part)
+    if not set(map(type, cells)) <= _TEXT_TYPES:
+        row = next(place for place, cell in enumerate(cells) if type(cell) not in _TEXT_TYPES)
+        raise RequestError(
+            f"it is {shorten_value(cells[row])}; text or a number is needed", (part, row, name)
+        )
+    return pd.Series(cells, dtype=object)
 
 
 def _blank_cells(cells: list[Any], name: str, data: Data) -> list[Any]:

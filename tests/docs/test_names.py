@@ -15,12 +15,16 @@ from pathlib import Path
 
 import pytest
 
+from pynomaly.config import RELATION_KINDS, Graph
 from tests.docs.loaded import ROOT, script
 from tests.docs.written import READ, name, prose
 
 reference = script("reference")
 WRITTEN = [path for path in READ if name(path) not in reference.PAGES]
 TOPS = ("pynomaly", "flows", "tasks", "tests", "benchmarks", ".ci")
+
+EDGES = Graph(source="payer", target="payee", weight="amount", features=RELATION_KINDS)
+"""Names of its columns are composed."""
 
 OUTSIDE = {
     "pg_upgrade": "a program of PostgreSQL",
@@ -46,9 +50,11 @@ def files() -> tuple[Path, ...]:
 def words() -> frozenset[str]:
     """Every word in those files, and their names."""
     texts = (path.read_text(encoding="utf-8", errors="ignore") for path in files() if path.suffix != ".png")
-    return frozenset(word for text in texts for word in re.findall(r"\w+", text)) | {
-        word for path in files() for word in (path.stem, *path.stem.split("."))
-    }
+    return (
+        frozenset(word for text in texts for word in re.findall(r"\w+", text))
+        | {word for path in files() for word in (path.stem, *path.stem.split("."))}
+        | {word for name in EDGES.names for word in re.findall(r"\w+", name)}
+    )
 
 
 @cache

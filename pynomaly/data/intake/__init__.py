@@ -4,7 +4,7 @@ A reading is made once by :func:`read_table`; it drives the drafted YAML and wha
 file is read the same way, by the settings that the reading decides.
 
 Called by `flows`, `console.own_data`, `console.api`, `console.pages` and `steps`. May import `places`,
-`shape`, `sources`, the modules of `data` and the wings below `data`.
+`shape`, `relations`, `sources`, the modules of `data` and the wings below `data`.
 """
 
 from __future__ import annotations

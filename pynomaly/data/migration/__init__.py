@@ -4,7 +4,8 @@ Each product has one module, listed in :data:`PRODUCTS`; the fields of its docum
 product's predictions never become labels: they are kept in a table of their own. What has no equivalent here
 is listed with the reason. Writes no files.
 
-Called by `flows`. May import `places`, `shape`, `sources`, the modules of `data` and the wings below `data`.
+Called by `flows`. May import `places`, `shape`, `relations`, `sources`, the modules of `data` and the wings
+below `data`.
 """
 
 from __future__ import annotations

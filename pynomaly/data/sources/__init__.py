@@ -4,7 +4,7 @@ Each kind in ``pynomaly.config.SOURCE_KINDS`` is a module of its name with a `SO
 normalised here: times in UTC, rows sorted by time and entity, labels 0, 1 or unknown.
 
 Called by `intake`, `migration`, `streams`, `console.queries`, `serving` and `steps`. May import `places`,
-`shape`, the modules of `data` and the wings below `data`.
+`shape`, `relations`, the modules of `data` and the wings below `data`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pynomaly.config import SOURCE_KINDS, Data, Series
+from pynomaly.config import SOURCE_KINDS, Data
 from pynomaly.data import series
 from pynomaly.data.frame import require_columns
 from pynomaly.data.origin import Origin, RowLines, find_unread_cells
 from pynomaly.data.past import attach_past
 from pynomaly.data.places import is_address
+from pynomaly.data.relations import add_relations
 from pynomaly.data.shape.counters import difference_counters
 from pynomaly.data.shape.moments import list_time_sources, place_moments
 from pynomaly.data.sources.described import drop_cell_settings, drop_file_settings
@@ -57,7 +58,7 @@ SOURCES: dict[str, SourceKind] = {
 def read_source(
     data: Data, window: Window | None = None, as_of: datetime | None = None, path: str | None = None
 ) -> pd.DataFrame:
-    """Read the rows of a window, with the features of ``data.series`` and the increases of ``data.counters``.
+    """Read the rows of a window, with their features of ``data.series`` and ``data.graph``, and increases.
 
     Parameters
     ----------
@@ -216,14 +217,19 @@ def _add_history(data: Data, window: Window | None) -> Window | None:
     return Window(window.start - data.lookback, window.end + data.series.delay)
 
 
-def look_back(frame: pd.DataFrame, data: Data, *, is_over: bool = False) -> pd.DataFrame:
-    """Return rows sorted by time with their counters' increases, series features and past.
+def look_back(
+    frame: pd.DataFrame, data: Data, *, is_over: bool = False, since: datetime | None = None
+) -> pd.DataFrame:
+    """Return rows sorted by time with their counters' increases, series features, relations and past.
 
-    `is_over` is that of :func:`pynomaly.data.past.attach_past`.
+    `is_over` is that of :func:`pynomaly.data.past.attach_past`; relations of rows before `since` are missing.
     """
     frame = difference_counters(frame, data)
     if data.time is not None and data.series.columns:
         frame = series.add_past_features(frame, data.time, data.id, data.series)
+    if data.time is not None and data.graph is not None:
+        asked = None if since is None else (frame[data.time] >= since).to_numpy()
+        frame = add_relations(frame, data.time, data.graph, asked)
     return attach_past(frame, data, is_over=is_over)
 
 
@@ -256,7 +262,7 @@ def _arrange_rows(
         if read_window != window:
             with_history = select_window(frame, data.time, read_window)
             with_history = with_history.iloc[order_rows(with_history, data.time, data.id)]
-            frame = look_back(with_history, data, is_over=True).sort_index()
+            frame = look_back(with_history, data, is_over=True, since=window.start).sort_index()
         frame = select_window(frame, data.time, window)
     if as_of is not None and data.label in frame.columns:
         label_known = frame[data.time] + data.label_delay <= pd.Timestamp(as_of)
@@ -266,7 +272,8 @@ def _arrange_rows(
         return frame
     if before is None:
         return look_back(frame, data)
-    return look_back(pd.concat([before, frame]), data).iloc[len(before) :]
+    first = frame[data.time].min().to_pydatetime()
+    return look_back(pd.concat([before, frame]), data, since=first).iloc[len(before) :]
 
 
 def _read_before(data: Data, frame: pd.DataFrame) -> pd.DataFrame | None:
@@ -278,15 +285,11 @@ def _read_before(data: Data, frame: pd.DataFrame) -> pd.DataFrame | None:
         return None
     first = frame[data.time].min().to_pydatetime()
     try:
-        parsed = _parse_rows(_drop_lookback(data), Window(first - data.lookback, first), None, None)
+        parsed = _parse_rows(data.drop_lookback(), Window(first - data.lookback, first), None, None)
         rows = select_window(parsed.frame, data.time, Window(first - data.lookback, first))
     except PynomalyError:
         return None
     return rows.iloc[order_rows(rows, data.time, data.id)]
-
-
-def _drop_lookback(data: Data) -> Data:
-    return data.model_copy(update={"series": Series(), "counters": ()})
 
 
 def read_span(data: Data) -> Window | None:

@@ -1,29 +1,40 @@
-"""Bundled tables that need no file: the simulated fleet, and scikit-learn's breast-cancer table.
+"""Bundled tables that need no file: the simulated fleet and payments, and scikit-learn's breast-cancer table.
 
 Called through ``sources.read`` by the quickstart, the demo and the tests.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import pandas as pd
 
 from pynomaly.config import Data
-from pynomaly.data import fleet
+from pynomaly.data import fleet, payments
 from pynomaly.data.sources.kind import SourceKind
 from pynomaly.data.window import Window
 from pynomaly.errors import SourceError, WindowError, list_allowed
 
-__all__ = ["DATASETS", "SOURCE", "find_span", "read_breast_cancer", "read_dataset", "read_rows"]
+__all__ = [
+    "DATASETS",
+    "SOURCE",
+    "find_span",
+    "read_breast_cancer",
+    "read_dataset",
+    "read_payments",
+    "read_rows",
+]
 
-DATASETS = ("fleet", "breast_cancer")
+DATASETS = ("fleet", "breast_cancer", "payments")
 
 _MALIGNANT_ROWS = 40
 """Malignant rows kept: 10 % of the table. All 212 (37 %) would be too many to be anomalies."""
 
 _FLEET_SPAN = Window(fleet.START, datetime(2100, 1, 4, tzinfo=UTC))
 """The fleet has no end, but a window needs one."""
+
+_PAYMENT_DAYS = 120
 
 
 def read_rows(data: Data, path: str, columns: list[str] | None, window: Window | None = None) -> pd.DataFrame:
@@ -50,8 +61,11 @@ def read_dataset(data: Data, window: Window | None, as_of: datetime | None) -> p
     WindowError
         If the fleet is read with neither, or the window ends before the fleet starts.
     """
-    if _require_dataset(data) == "breast_cancer":
+    name = _require_dataset(data)
+    if name == "breast_cancer":
         return read_breast_cancer()
+    if name == "payments":
+        return read_payments(as_of)
     if window is None:
         if as_of is None:
             raise WindowError(f"the fleet has no end; read a window of it, from {fleet.START.isoformat()} on")
@@ -63,7 +77,28 @@ def read_dataset(data: Data, window: Window | None, as_of: datetime | None) -> p
 
 def find_span(data: Data) -> Window | None:
     """Return the time span of ``data.dataset``; None for a table without time."""
-    return _FLEET_SPAN if _require_dataset(data) == "fleet" else None
+    spans = {
+        "fleet": _FLEET_SPAN,
+        "payments": Window(payments.START, payments.START + timedelta(days=_PAYMENT_DAYS)),
+    }
+    return spans.get(_require_dataset(data))
+
+
+def read_payments(as_of: datetime | None = None) -> pd.DataFrame:
+    """Read 120 days of generated payments between 600 accounts, with twelve schemes of each kind.
+
+    Returns
+    -------
+    DataFrame of shape (n, 7)
+        As :func:`pynomaly.data.payments.generate_payments`; without those after `as_of`.
+    """
+    frame = _generate_payments()
+    return frame.copy() if as_of is None else frame[frame["time"] < as_of].reset_index(drop=True)
+
+
+@cache
+def _generate_payments() -> pd.DataFrame:
+    return payments.generate_payments(_PAYMENT_DAYS)
 
 
 def read_breast_cancer() -> pd.DataFrame:

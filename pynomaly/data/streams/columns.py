@@ -56,15 +56,17 @@ class StreamColumns:
         return cls(kinds)
 
     def join_features(self, contract: FrameContract | None, data: Data) -> StreamColumns:
-        """Return the columns with those that a model reads of a row, which the first records may lack."""
+        """Return the columns with what a model or ``data.graph`` reads and the first records may lack."""
+        edge: dict[str, CellKind] = {}
+        if data.graph is not None:
+            edge = dict.fromkeys(data.graph.ends, "text")
+            edge |= {data.graph.weight: "number"} if data.graph.weight else {}
         if contract is None:
-            return self
+            return StreamColumns({**self.kinds, **edge})
         names: dict[str, CellKind] = dict.fromkeys(contract.numeric, "number")
         names |= dict.fromkeys(contract.categorical, "text")
-        read = {
-            name: kind for name, kind in names.items() if name not in data.series.names and ":" not in name
-        }
-        return StreamColumns({**self.kinds, **read})
+        read = {name: kind for name, kind in names.items() if name not in data.past_names and ":" not in name}
+        return StreamColumns({**self.kinds, **read, **edge})
 
     @property
     def numbers(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from pynomaly.data.past_array import FILL_ROWS
 from pynomaly.data.sources import look_back
 from pynomaly.data.sources.normalize import order_rows
 from pynomaly.data.streams.columns import StreamColumns
+from pynomaly.data.streams.edge_history import EdgeHistory
 
 __all__ = ["EntityHistory", "ReadyRows"]
 
@@ -52,14 +53,16 @@ class EntityHistory:
 
     Notes
     -----
-    Memory: 8 bytes a number for ``depth`` rows of each entity. A batch costs the rows of its entities.
+    Memory: 8 bytes a number for ``depth`` rows of each entity. A batch costs the rows of its entities. Edges
+    (``data.graph``) are kept beside them.
     """
 
     def __init__(self, data: Data, columns: StreamColumns) -> None:
-        self._data, self._numbers = data, columns.numbers
+        self._data, self._numbers = data.model_copy(update={"graph": None}), columns.numbers
+        self._edges = EdgeHistory(data) if data.graph is not None else None
         series = data.series
         self._depth = 0
-        if data.lookback:
+        if data.own_lookback:
             past = series.past + FILL_ROWS + 2 if series.past else 0
             self._depth = max(past, series.rows + 1 if series.columns else 0, 2)
         self._codes: dict[str, int] = {}
@@ -88,7 +91,7 @@ class EntityHistory:
         tags : int array of shape (n,)
         """
         if not self._depth:
-            return ReadyRows(rows, tags)
+            return ReadyRows(self._describe_edges(rows, rows), tags)
         if self._pending is not None and len(self._pending):
             rows = pd.concat([self._pending, rows], ignore_index=True)
             tags = np.concatenate([self._pending_tags, tags])
@@ -101,6 +104,7 @@ class EntityHistory:
         seen = seen.iloc[np.argsort(order, kind="stable")].iloc[len(before) :].reset_index(drop=True)
         past = get_past(seen)
         ready = np.ones(len(seen), dtype=bool) if past is None else past.after >= 0
+        seen = self._describe_edges(seen, rows, ready)
         self._remember(rows[ready], names[ready])
         self._pending = rows[~ready].reset_index(drop=True) if not ready.all() else None
         self._pending_tags = tags[~ready]
@@ -110,6 +114,19 @@ class EntityHistory:
         """Take rows that were scored before, such as those of the store after a start."""
         if self._depth and len(rows):
             self._remember(rows, self._name_entities(rows))
+        if self._edges is not None and len(rows):
+            self._edges.remember(rows)
+
+    def _describe_edges(
+        self, seen: pd.DataFrame, rows: pd.DataFrame, ready: NDArray[np.bool_] | None = None
+    ) -> pd.DataFrame:
+        """Return rows with the features of their edges, and take the ready ones as edges of the past."""
+        if self._edges is None or not len(rows):
+            return seen
+        described = self._edges.describe(rows)
+        self._edges.remember(rows if ready is None else rows[ready])
+        added = [name for name in described.columns if name not in rows.columns]
+        return pd.concat([seen, described[added].set_axis(seen.index)], axis=1)
 
     def _name_entities(self, rows: pd.DataFrame) -> NDArray[np.object_]:
         if self._data.id is None:

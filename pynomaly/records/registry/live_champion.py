@@ -122,3 +122,10 @@ def _check_readable(pipeline: Pipeline, bundle: Bundle) -> None:
                 f"the champion reads {name!r}, a feature of a row's past that data.series does not make; "
                 "serve it with the configuration it was trained with"
             )
+    learned = bundle.facts.get("graph")
+    now = None if pipeline.data.graph is None else pipeline.data.graph.to_record()
+    if learned is not None and now != learned:
+        raise ColumnError(
+            f"the champion learned edges by data.graph {learned}, and it is {now}; serve it with the "
+            "configuration it was trained with"
+        )

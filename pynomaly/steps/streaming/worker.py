@@ -173,10 +173,9 @@ class StreamWorker:
         """Yield the rows that the next ones look back on: of files, and of windows that are open."""
         newest = max(filter(None, (item.newest for item in self._positions.values())), default=None)
         if newest is not None and self._data.lookback:
-            plain = self._data.model_copy(update={"series": type(self._data.series)(), "counters": ()})
             recent = Window(newest - self._data.lookback, newest + timedelta(microseconds=1))
             with suppress(SourceError, WindowError):  # no window was closed yet, or none so late
-                yield read_source(plain, recent)
+                yield read_source(self._data.drop_lookback(), recent)
         for item in self._ledger.stream.list_open_windows(self.pipeline.name):
             after = 0
             while entries := self._ledger.stream.read_entries(self.pipeline.name, item.window, after):

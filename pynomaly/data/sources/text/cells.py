@@ -32,7 +32,8 @@ def list_text_columns(data: Data) -> tuple[str, ...]:
     """Return the columns that stay text as written, because a later step reads or compares their cells."""
     long = [data.long.name] if data.long else []
     label = [data.label] if data.label_values else []
-    named = (data.time, *data.time_columns, data.id, *label, *long, *data.missing_in)
+    ends = data.graph.ends if data.graph else ()
+    named = (data.time, *data.time_columns, data.id, *ends, *label, *long, *data.missing_in)
     return tuple(filter(None, (*named, *data.categorical, *data.numbers, *data.magnitudes)))
 
 
