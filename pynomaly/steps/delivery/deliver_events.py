@@ -6,9 +6,8 @@ have it, and a failure noted here would make that one wait.
 
 from __future__ import annotations
 
-import os
-
-from pynomaly.config import Pipeline, Sink, list_secret_keys
+from pynomaly.config import Pipeline, Sink, list_secret_keys, read_variable
+from pynomaly.errors import ConfigError
 from pynomaly.steps.delivery.deliverer import ChannelResult, Deliverer
 
 __all__ = ["deliver_events", "list_event_sinks"]
@@ -42,7 +41,10 @@ def deliver_events(pipeline: Pipeline) -> tuple[ChannelResult, ...]:
 
 def _can_be_opened_here(sink: Sink) -> bool:
     """Return whether no secret is in a Prefect block, and each variable that is named is set."""
-    return all(
-        not block and (not variable or os.environ.get(variable, "").strip())
-        for variable, block in list_secret_keys(sink).values()
-    )
+    try:
+        return all(
+            not block and (not variable or read_variable(variable))
+            for variable, block in list_secret_keys(sink).values()
+        )
+    except ConfigError:  # the next run asks again, and says why
+        return False
