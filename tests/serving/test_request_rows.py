@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pynomaly.config import Data
+from pynomaly.config import Data, Graph
+from pynomaly.data.payments import generate_payments
 from pynomaly.data.sources import read_source
 from pynomaly.errors import RequestError
 from pynomaly.serving.rows import RowSchema, ScoreRequest, build_frame
@@ -50,6 +51,31 @@ def test_serving_gives_a_row_the_bits_of_the_batch(tmp_path: Path, with_series: 
     pd.testing.assert_frame_equal(served[compared], expected[compared], check_exact=True)
     alone = build_frame(ScoreRequest(sent[-1:], []), shape, data)
     assert alone["kwh"].isna().tolist() == [True]
+
+
+def test_serving_gives_an_edge_the_bits_of_the_batch(tmp_path: Path) -> None:
+    frame = generate_payments(10, 20, schemes=1).drop(columns=["fraud", "scheme"])
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    graph = Graph(source="payer", target="payee", weight="amount", windows=("1d",), history="4d")
+    data = Data(source="csv", time="time", path=str(tmp_path / "rows.csv"), graph=graph)
+    whole = read_source(data)
+    shape = RowSchema(
+        ("amount",), ("channel",), "time", None, True, True, time_columns=("time",), graph=graph
+    )
+    sent = frame.assign(time=frame["time"].map(lambda moment: moment.isoformat())).to_dict("records")
+    served = build_frame(ScoreRequest(sent[-4:], sent[:-4]), shape, data)
+    expected = whole.iloc[-4:].reset_index(drop=True)
+    names = list(graph.names)
+    pd.testing.assert_frame_equal(served[names], expected[names], check_exact=True)
+    alone = build_frame(ScoreRequest([{**sent[-1], "payee": None}], sent[:-4]), shape, data)
+    assert alone[names].isna().all(axis=None)
+    with pytest.raises(RequestError, match=r"\[1\]; text or a number is needed") as refused:
+        build_frame(ScoreRequest([{**sent[-1], "payer": [1]}], []), shape, data)
+    assert refused.value.place == ("rows", 0, "payer")
+    with pytest.raises(RequestError, match="it is missing"):
+        build_frame(
+            ScoreRequest([{"amount": 1, "channel": "card", "time": sent[0]["time"]}], []), shape, data
+        )
 
 
 def read_rows(rows: list[dict[str, Any]], **options: Any) -> pd.DataFrame:

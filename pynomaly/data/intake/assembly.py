@@ -16,6 +16,7 @@ from pynomaly.data.intake.context import Context, read_context
 from pynomaly.data.intake.findings import Choice, ColumnReading, Reading, TimeReading, Unreadable
 from pynomaly.data.intake.plan import plan_blocks
 from pynomaly.data.intake.roles.columns import ONLY_RISES, decide_role, is_counter, mark_duplicates
+from pynomaly.data.intake.roles.ends import find_ends, find_weight
 from pynomaly.data.intake.roles.entities import find_entity, find_long_table
 from pynomaly.data.intake.roles.truth import find_truths
 from pynomaly.data.intake.roles.truth_kinds import Truth
@@ -52,6 +53,7 @@ class Assembly:
         self._read_time(data)
         self._read_truths(data)
         self._read_entity(data)
+        self._read_ends(data)
         for name in self.profiles:
             if name not in self.columns:
                 if name in self.known.get("ignore", ()):
@@ -64,6 +66,8 @@ class Assembly:
                 self._add(name, *role)
         self._keep_a_feature()
         self._read_counters(data)
+        if "graph" in data and (weight := find_weight(self.columns.values())):
+            data["graph"]["weight"] = weight
         self.columns = mark_duplicates(self.columns, self.profiles)
         categorical = [c.name for c in self.columns.values() if c.is_feature and self._is_category(c)]
         if categorical:
@@ -71,7 +75,7 @@ class Assembly:
         ignored = [
             c.name
             for c in self.columns.values()
-            if not c.is_feature and c.role not in ("time", "entity", "label")
+            if not c.is_feature and c.role not in ("time", "entity", "label", "end")
         ]
         if ignored:
             data["ignore"] = ignored
@@ -214,6 +218,18 @@ class Assembly:
                 f"data.long: {{name: {quantity}, value: {value}}}"
                 + (" and leave data.id out" if quantity == name else "")
             )
+
+    def _read_ends(self, data: dict[str, Any]) -> None:
+        """Find two columns with names of one kind: the rows are edges, which ``data.graph`` describes."""
+        given = self.known.get("graph") or {}
+        ends = (given["source"], given["target"], "as asked") if given else None
+        if self.moments is not None and "graph" not in self.known and not self.known.get("long"):
+            ends = find_ends(self.profiles, set(self.columns) - {self.entity} | self.assigned)
+        if ends is None:
+            return
+        data["graph"] = dict(zip(("source", "target"), ends, strict=False))
+        for name in {*ends[:2]} & (set(self.profiles) - set(self.columns)):
+            self._add(name, "end", ends[2], "likely", "data.graph")
 
     def _note_repeated_times(self) -> None:
         assert self.moments is not None

@@ -25,7 +25,7 @@ _FIRST = (
     "sheet", "encoding", "separator", "quote", "decimal", "thousands", "skip_rows", "comment",
     "header", "names", "strip_names", "unit_rows", "missing_values", "missing_in", "numbers",
     "magnitudes", "time", "time_format", "epoch", "timezone", "id", "label", "label_values",
-    "label_delay", "counters", "long", "series", "columns", "categorical", "ignore",
+    "label_delay", "counters", "long", "graph", "series", "columns", "categorical", "ignore",
 )  # fmt: skip
 """Order of the keys under ``data``."""
 
@@ -197,6 +197,10 @@ def _collect_reasons(reading: Reading) -> dict[str, str]:
         )
     if reading.id is not None:
         reasons["id"] = f"{roles[reading.id].why}; names whose row it is"
+    if "graph" in reading.data:
+        reasons["graph"] = next(
+            (column.why for column in reading.columns if column.role == "end"), "as asked"
+        )
     if reading.label is not None:
         reasons["label"] = roles[reading.label].why
         reasons["label_values"] = "what its words mean: 1 anomaly, 0 normal, null not known"

@@ -19,6 +19,7 @@ Sureness = Literal["sure", "likely", "doubtful"]
 ROLES: dict[str, str] = {
     "time": "when a row happened",
     "entity": "whose row it is",
+    "end": "an entity that a row leads from or to, described by its past",
     "label": "what is known afterwards: 1 anomaly, 0 normal",
     "truth": "known only afterwards, so it is left out",
     "number": "a numeric feature",
@@ -183,5 +184,5 @@ class Reading:
         return tuple(
             column
             for column in self.columns
-            if not column.is_feature and column.role not in ("time", "entity", "label")
+            if not column.is_feature and column.role not in ("time", "entity", "label", "end")
         )

@@ -25,7 +25,7 @@ from pynomaly.data.relations.edge_past import Direction, EdgePast, EndName
 from pynomaly.data.relations.timelines import Edges, round_weights
 from pynomaly.errors import ColumnError
 
-__all__ = ["add_relations", "read_ends"]
+__all__ = ["add_relations", "describe_edges", "read_ends", "read_weights"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -73,16 +73,31 @@ def add_relations(
     at = moments.dt.as_unit("us").astype("int64").to_numpy()
     rows = np.flatnonzero(moments.notna().to_numpy() & pd.notna(source) & pd.notna(target))
     rows = rows[np.argsort(at[rows], kind="stable")]
-    weights = _read_weights(frame, graph)[rows]
+    weights = read_weights(frame, graph)[rows]
     edges = _build_edges(source[rows], target[rows], at[rows], weights, graph)
     places = np.arange(len(rows)) if asked is None else np.flatnonzero(asked[rows])
     columns = {name: np.full(len(frame), np.nan) for name in graph.names}
-    if len(places):
-        past = EdgePast(edges, places, [_count_us(each) for each in graph.windows], _count_us(graph.history))
-        made = dict(zip(graph.names, _list_features(past, graph, weights[places]), strict=True))
-        for name, values in made.items():
-            columns[name][rows[places]] = values
+    for name, values in describe_edges(edges, places, weights[places], graph).items():
+        columns[name][rows[places]] = values
     return pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1)
+
+
+def describe_edges(edges: Edges, asked: Ints, weights: Floats, graph: Graph) -> dict[str, Floats]:
+    """Return the features of some edges by the names of their columns, each of shape (m,).
+
+    Parameters
+    ----------
+    edges : Edges
+    asked : ndarray of shape (m,), int64
+        Their places.
+    weights : ndarray of shape (m,)
+        Their weights as they are read, NaN where missing.
+    graph : Graph
+    """
+    if not len(asked):
+        return {}
+    past = EdgePast(edges, asked, [_count_us(each) for each in graph.windows], _count_us(graph.history))
+    return dict(zip(graph.names, _list_features(past, graph, weights), strict=True))
 
 
 def read_ends(column: pd.Series[Any]) -> npt.NDArray[np.object_]:
@@ -97,7 +112,8 @@ def read_ends(column: pd.Series[Any]) -> npt.NDArray[np.object_]:
     return read_categories(column).to_numpy(dtype=object)
 
 
-def _read_weights(frame: pd.DataFrame, graph: Graph) -> Floats:
+def read_weights(frame: pd.DataFrame, graph: Graph) -> Floats:
+    """Return the weights of rows, NaN where missing or no number; 0 without a column of weights."""
     if graph.weight is None:
         return np.zeros(len(frame))
     return read_numbers(frame[graph.weight])[0].to_numpy(dtype=np.float64)

@@ -7,6 +7,7 @@ them after a start.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -15,9 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pynomaly.config import Data, Graph
-from pynomaly.data.frame import read_numbers
-from pynomaly.data.relations import add_relations
-from pynomaly.data.relations.features import read_ends
+from pynomaly.data.relations.features import describe_edges, read_ends, read_weights
+from pynomaly.data.relations.timelines import Edges, round_weights
 
 __all__ = ["EdgeHistory"]
 
@@ -25,6 +25,25 @@ MAX_EDGES = 8_000_000
 """Edges that are kept, 24 bytes each; above it the oldest are forgotten before their time."""
 
 _FIRST_EDGES = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class _FreshEdges:
+    """Rows that are edges.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n,)
+        Their places among the rows given.
+    ends : ndarray of shape (2, n)
+        Numbers of the entities.
+    at, weights : ndarray of shape (n,)
+    """
+
+    rows: NDArray[np.int64]
+    ends: NDArray[np.int32]
+    at: NDArray[np.int64]
+    weights: NDArray[np.float64]
 
 
 class EdgeHistory:
@@ -60,48 +79,50 @@ class EdgeHistory:
 
     def describe(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return the rows with the features of their past as edges, whatever order they come in."""
-        before = self._gather(rows)
-        both = pd.concat([before, rows], ignore_index=True) if len(before) else rows.reset_index(drop=True)
-        asked = np.arange(len(both)) >= len(before)
-        described = add_relations(both, self._time, self._graph, asked)
-        return described.iloc[len(before) :].set_axis(rows.index)
+        graph, fresh = self._graph, self._read(rows)
+        chosen = self._choose(fresh.ends, fresh.at)
+        ends = np.concatenate([self._ends[:, chosen], fresh.ends], axis=1).astype(np.int64)
+        at = np.concatenate([self._at[chosen], fresh.at])
+        weights = np.concatenate([self._weights[chosen], fresh.weights])
+        nodes = max(1, len(self._codes))
+        if graph.bipartite:
+            ends[1] += nodes
+            nodes *= 2
+        order = np.argsort(at, kind="stable")
+        edges = Edges(ends[0][order], ends[1][order], at[order], round_weights(weights[order]), nodes)
+        places = np.flatnonzero(order >= len(chosen))
+        own = order[places] - len(chosen)
+        columns = {name: np.full(len(rows), np.nan) for name in graph.names}
+        for name, values in describe_edges(edges, places, fresh.weights[own], graph).items():
+            columns[name][fresh.rows[own]] = values
+        return pd.concat([rows, pd.DataFrame(columns, index=rows.index)], axis=1)
 
     def remember(self, rows: pd.DataFrame) -> None:
         """Take rows as edges of the past."""
+        self._make_room(len(rows))
+        fresh = self._read(rows)
+        part = slice(self._size, self._size + len(fresh.rows))
+        self._at[part], self._ends[:, part], self._weights[part] = fresh.at, fresh.ends, fresh.weights
+        self._size += len(fresh.rows)
+
+    def _read(self, rows: pd.DataFrame) -> _FreshEdges:
+        """Return the rows that are edges, with a number for each entity."""
         names = [read_ends(rows[name]) for name in self._graph.ends]
         there = pd.notna(names[0]) & pd.notna(names[1]) & rows[self._time].notna().to_numpy()
-        count = int(there.sum())
-        if not count:
-            return
-        self._make_room(count)
-        part = slice(self._size, self._size + count)
-        moments = rows[self._time].dt.as_unit("us").astype("int64").to_numpy()
-        self._at[part] = moments[there]
+        places = np.flatnonzero(there)
+        codes, ends = self._codes, np.empty((2, len(places)), dtype=np.int32)
         for place, column in enumerate(names):
-            self._ends[place, part] = [
-                self._codes.setdefault(name, len(self._codes)) for name in column[there]
-            ]
-        self._weights[part] = 0.0
-        if self._graph.weight is not None:
-            self._weights[part] = read_numbers(rows[self._graph.weight])[0].to_numpy()[there]
-        self._size += count
+            ends[place] = [codes.setdefault(name, len(codes)) for name in column[places]]
+        moments = rows[self._time].dt.as_unit("us").astype("int64").to_numpy()
+        return _FreshEdges(places, ends, moments[places], read_weights(rows, self._graph)[places])
 
-    def _gather(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return the edges of the entities of `rows`, as far as these look back."""
-        touched = np.zeros(len(self._codes) + 1, dtype=bool)
-        for name in self._graph.ends:
-            touched[[self._codes.get(end, -1) for end in read_ends(rows[name])]] = True
-        touched[-1] = False
-        ends, at = self._ends[:, : self._size], self._at[: self._size]
-        oldest = _count_us(rows[self._time].min()) - self._history
-        chosen = np.flatnonzero((touched[ends[0]] | touched[ends[1]]) & (at >= oldest))
-        names = np.array([*self._codes, ""], dtype=object)
-        columns: dict[str, Any] = {self._time: pd.to_datetime(at[chosen], unit="us", utc=True).as_unit("us")}
-        for place, name in enumerate(self._graph.ends):
-            columns[name] = pd.Series(names[ends[place][chosen]], dtype="str")
-        if self._graph.weight is not None:
-            columns[self._graph.weight] = self._weights[: self._size][chosen]
-        return pd.DataFrame(columns)
+    def _choose(self, ends: NDArray[np.int32], at: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the places of the kept edges that edges of these ends and times look back on."""
+        touched = np.zeros(len(self._codes), dtype=bool)
+        touched[ends] = True
+        kept = self._ends[:, : self._size]
+        oldest = at.min(initial=np.iinfo(np.int64).max) - self._history
+        return np.flatnonzero((touched[kept[0]] | touched[kept[1]]) & (self._at[: self._size] >= oldest))
 
     def _make_room(self, count: int) -> None:
         """Forget edges that no later one looks back on, and grow if that is not enough."""
@@ -122,10 +143,6 @@ class EdgeHistory:
         self._weights = _grow(self._weights[kept], self._most)
         first, second = positions.reshape(ends.shape).astype(np.int32)
         self._ends = np.stack([_grow(first, self._most), _grow(second, self._most)])
-
-
-def _count_us(moment: pd.Timestamp) -> int:
-    return int(moment.as_unit("us").asm8.astype("int64"))
 
 
 def _grow(values: NDArray[Any], size: int) -> NDArray[Any]:

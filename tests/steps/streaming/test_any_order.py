@@ -24,9 +24,11 @@ from tests.steps.streaming.trials import StreamTrial, deal_messages, reset_recor
 
 DAYS = Window(datetime(2026, 1, 20, tzinfo=UTC), datetime(2026, 1, 22, tzinfo=UTC))
 SERIES = {"past": 12, "step": "1h", "gap": 2}
+EDGES = {"source": "machine", "target": "noise", "weight": "heat", "windows": ["6h"], "history": "1d"}
 SHAPES: dict[str, dict[str, Any]] = {
     "rows alone": {},
     "features of the past": {"data": {"counters": ["power"], "series": {"columns": ["heat"], "rows": 4}}},
+    "edges": {"data": {"graph": EDGES}},
     "looks back": {"data": {"series": SERIES}, "training": {"candidates": ["series_knn"]}},
     "looks back, and waits": {
         "data": {"series": SERIES | {"delay": "2h"}},
