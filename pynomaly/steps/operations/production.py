@@ -142,7 +142,7 @@ def _check_records(pipeline: Pipeline, now: datetime) -> list[Finding]:
         with Ledger.open(pipeline.ledger_url) as ledger:
             last = ledger.find_last_decision(pipeline.name, "drill")
         mend = "`pynomaly drill CONFIG`, and a cron line in schedule.drill"
-        if last is None:
+        if last is None or last.at is None:
             return Finding("a drill", "warning", "none: no known anomaly was ever sent through", mend)
         fact = f"{last.outcome} on {last.at:%d %b %Y}"
         if last.outcome != "passed":
