@@ -10,7 +10,7 @@ SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 # Bytecode makes every later import two to three times faster.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install provider demo demo-live check test coverage mutants faults lint types security audit guard reference house docs dist up clean
+.PHONY: install provider pictures demo demo-live check test coverage mutants faults lint types security audit guard reference house docs dist up clean
 
 install: $(STAMP)
 
@@ -33,6 +33,11 @@ provider:
 	mkdir -p $(PROVIDER)
 	cp tests/console/provider/package.json tests/console/provider/package-lock.json $(PROVIDER)
 	npm ci --prefix $(PROVIDER) --no-audit --no-fund --loglevel=error
+
+# The pictures of docs/console.md, in the browser of the tests; CONSOLE=http://127.0.0.1:4300 takes them of a console
+# that runs, as over the pipelines of the demo.
+pictures: install
+	$(BIN)/pytest -q tests/console/test_pictures.py --pictures docs/pictures $(if $(CONSOLE),--pictures-of $(CONSOLE))
 
 demo: $(RUN)
 	$(BIN)/pynomaly demo

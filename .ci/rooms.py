@@ -217,7 +217,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "fastavro": ("pynomaly/data/streams/records.py",),
     "prefect": ("tasks", "flows"),
     "distributed": ("pynomaly/steps/runner.py",),
-    "fastapi": ("pynomaly/serving/web.py", "pynomaly/console"),
+    "fastapi": ("pynomaly/serving/web.py", "pynomaly/serving/openapi.py", "pynomaly/console"),
     "starlette": ("pynomaly/serving/web.py", "pynomaly/console"),
     "strawberry": ("pynomaly/console/graph",),
     "graphql": ("pynomaly/console/graph",),

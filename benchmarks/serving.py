@@ -115,8 +115,7 @@ def measure_load(url: str, body: Path, seconds: int) -> tuple[float, float, floa
 def write_bodies(folder: Path, url: str) -> dict[str, dict[int, Path]]:
     """The same rows in each server's words: one row, and a thousand that differ."""
     document = httpx.get(f"{url}/openapi.json").json()
-    schema = document["paths"]["/score"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    examples = schema["example"]["rows"]
+    examples = document["components"]["schemas"]["ScoreRequest"]["example"]["rows"]
     numeric = [name for name, cell in examples[0].items() if isinstance(cell, float)]
     rows = [{**examples[k % 2], numeric[0]: examples[k % 2][numeric[0]] + k / 1000} for k in range(1000)]
     files: dict[str, dict[int, Path]] = {}

@@ -59,6 +59,11 @@ _SERVERS = {"postgres", "s3_server", "bucket"}
 _LONGEST_FIRST = ("flow", "server", "slow")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", help="folder that pictures of the console go to, as docs/pictures")
+    parser.addoption("--pictures-of", help="address of the console that they are taken of")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what asks for a server, and put files that take long first: nobody waits for one last file."""
     for item in items:

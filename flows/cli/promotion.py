@@ -59,11 +59,32 @@ def pending(config: Config, as_json: Json = False) -> None:
     from datetime import UTC, datetime
 
     from flows.display.promotion import show_pending_promotions as show
+
+    if elsewhere := find_console(config):
+        print_result(_read_pending_of_console(*elsewhere), as_json, show)
+        return
     from pynomaly.records.telemetry import disable_telemetry
     from pynomaly.steps.promotion.approve import review_pending_promotions
 
     disable_telemetry()
     print_result(review_pending_promotions(load_pipeline(config), datetime.now(UTC)), as_json, show)
+
+
+def _read_pending_of_console(client: ConsoleClient, pipeline: str) -> dict[str, Any]:
+    """Return what waits by the console of ``$PYNOMALY_URL``, as beside the records."""
+    with client:
+        waiting = client.list_promotions(pipeline)
+    items = [
+        item.decision.model_dump(mode="json")
+        | {
+            "standing": [item.obstacle] if item.obstacle else [],
+            "needed": item.needed,
+            "approvals": list(item.approvals),
+            "evidence": {"diff": item.diff, "diff_error": item.diff_error},
+        }
+        for item in waiting
+    ]
+    return {"pipeline": pipeline, "pending": items, "ended": []}
 
 
 @command("pynomaly approve configs/quickstart.yaml --reason 'fewer alerts'")

@@ -30,6 +30,7 @@ from pynomaly.serving.times import read_cells, read_request_times, shorten_value
 
 __all__ = [
     "MAX_EXPLAINED_ALERTS",
+    "MAX_REASONS",
     "RowSchema",
     "ScoreRequest",
     "build_frame",
@@ -40,6 +41,9 @@ __all__ = [
 
 MAX_EXPLAINED_ALERTS = 100
 """Most alerts of one request that get reasons."""
+
+MAX_REASONS = 20
+"""Most features that are named for one alert."""
 
 _NUMBER_TYPES = frozenset({int, float, type(None)})
 _TEXT_TYPES = frozenset({str, bool, int, float, type(None)})
@@ -147,10 +151,9 @@ def parse_request(body: bytes, most: int) -> ScoreRequest:
     history = _check_objects(content.get("history", []), "history", most)
     later = _check_objects(content.get("later", []), "later", most)
     reasons = content.get("reasons", 0)
-    if type(reasons) is not int or not 0 <= reasons <= 20:
-        raise RequestError(
-            f"it is {shorten_value(reasons)}; a whole number from 0 to 20 is needed", ("reasons",)
-        )
+    if type(reasons) is not int or not 0 <= reasons <= MAX_REASONS:
+        needed = f"a whole number from 0 to {MAX_REASONS} is needed"
+        raise RequestError(f"it is {shorten_value(reasons)}; {needed}", ("reasons",))
     return ScoreRequest(rows, history, reasons, later)
 
 

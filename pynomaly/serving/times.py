@@ -1,6 +1,6 @@
 """Reads the times of a request, by the settings that the table itself is read by; errors name row and field.
 
-Called by ``rows`` and ``openapi``.
+Called by ``rows``, ``bodies`` and ``openapi``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pynomaly.data.shape.epoch import spell_epoch
 from pynomaly.data.shape.moments import parse_moments, place_moments
 from pynomaly.errors import PynomalyError, RequestError
 
-__all__ = ["describe_time_fields", "read_cells", "read_request_times", "shorten_value", "spell_time"]
+__all__ = ["read_cells", "read_request_times", "shorten_value", "spell_time", "takes_iso_times"]
 
 _ISO = "2026-01-05T00:00:00+00:00"
 
@@ -94,16 +94,14 @@ def read_cells(rows: Sequence[dict[str, Any]], name: str, part: str) -> list[Any
         raise RequestError(f"it is missing{hint}", (part, place, name)) from None
 
 
-def describe_time_fields(fields: Sequence[str], data: Data) -> dict[str, dict[str, Any]]:
-    """Return the JSON schema of each field that holds the time."""
-    if data.epoch is None and data.time_format is None and len(fields) == 1:
-        return {fields[0]: {"type": "string", "format": "date-time"}}
-    return {field: {"anyOf": [{"type": "number"}, {"type": "string"}]} for field in fields}
+def takes_iso_times(fields: Sequence[str], data: Data) -> bool:
+    """Return whether the time of a row is one text of ISO 8601."""
+    return data.epoch is None and data.time_format is None and len(fields) == 1
 
 
 def spell_time(moment: object, fields: Sequence[str], data: Data) -> dict[str, Any]:
     """Return the fields that hold a time of a golden row, as the table writes them."""
-    if data.epoch is None and data.time_format is None and len(fields) == 1:
+    if takes_iso_times(fields, data):
         return {fields[0]: _ISO if moment is None else str(moment)}
     moment = pd.Timestamp(str(moment or _ISO))
     if data.epoch is not None and data.epoch != "excel":

@@ -1,4 +1,4 @@
-"""The web server for the champion; the only module that imports the web framework.
+"""The web server for the champion.
 
 A request is scored in a worker thread, with the model that is champion when the request arrives. It is
 answered or rejected as a whole: 400 no JSON, 401 no token, 413 too large, 422 a field that cannot be scored
@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -31,6 +32,7 @@ from swagger_ui_bundle import swagger_ui_path
 from pynomaly.config import Pipeline
 from pynomaly.errors import PynomalyError, RecordError, RequestError
 from pynomaly.records.registry.live_champion import LiveChampion, ServedModel
+from pynomaly.serving.bodies import Health, Refusal, Scores, ServedFacts
 from pynomaly.serving.openapi import build_openapi
 from pynomaly.serving.rows import RowSchema, build_frame, collect_reasons, format_rows, parse_request
 
@@ -41,6 +43,20 @@ RowRecorder = Callable[[Sequence[Mapping[str, Any]]], None]
 
 _OPEN_PATHS = ("/health", "/metrics", "/docs", "/openapi.json", "/static")
 """Paths that need no token: they show columns and counters, but no scores."""
+
+
+_TOKEN_REFUSAL: dict[int | str, dict[str, Any]] = {
+    401: {"description": "No token, or another", "model": Refusal}
+}
+_SCORE_REFUSALS: dict[int | str, dict[str, Any]] = _TOKEN_REFUSAL | {
+    status: {"description": text, "model": Refusal}
+    for status, text in {
+        400: "The body is not JSON",
+        413: "The body is too large",
+        422: "A row or field cannot be scored; loc says which",
+        503: "Nothing has been promoted yet",
+    }.items()
+}
 
 
 class _ServerMetrics:
@@ -127,7 +143,7 @@ def create_app(  # nosec B107  # an empty token turns the check off
     async def answer_refusal(request: Request, error: _RequestRejection) -> Response:
         return _error_response(error.status, str(error), error.place)
 
-    @app.post("/score")
+    @app.post("/score", summary="Score rows", response_model=Scores, responses=_SCORE_REFUSALS)
     async def score(request: Request) -> Response:
         body = await _read_body(request, int(pipeline.serving.max_megabytes * 1e6))
         served = _require_champion(champion)
@@ -136,7 +152,12 @@ def create_app(  # nosec B107  # an empty token turns the check off
         figures.alerts.inc(sum(row["is_anomaly"] for row in rows))
         return _json_response({"model": served.ref.name, "version": served.ref.version, "rows": rows})
 
-    @app.get("/health")
+    @app.get(
+        "/health",
+        summary="Whether a champion is served, and how fresh",
+        response_model=Health,
+        responses={503: {"description": "No champion", "model": Health}},
+    )
     async def health() -> Response:
         served = champion.served
         status = "empty" if served is None else "stale" if champion.problem else "ok"
@@ -148,7 +169,12 @@ def create_app(  # nosec B107  # an empty token turns the check off
         }
         return _json_response(content, 503 if served is None else 200)
 
-    @app.get("/model")
+    @app.get(
+        "/model",
+        summary="What is served: version, columns, policy",
+        response_model=ServedFacts,
+        responses={503: {"description": "No champion", "model": Refusal}, **_TOKEN_REFUSAL},
+    )
     async def model() -> Response:
         served = _require_champion(champion)
         shape = RowSchema.of(served.bundle, pipeline.data)
@@ -168,17 +194,17 @@ def create_app(  # nosec B107  # an empty token turns the check off
             }
         )
 
-    @app.get("/metrics")
+    @app.get("/metrics", summary="For Prometheus", response_class=PlainTextResponse)
     async def metrics() -> Response:
         figures.version.set(champion.served.ref.version if champion.served else 0)
         figures.age.set(time.monotonic() - champion.asked_at)
         return Response(generate_latest(figures.registry), media_type=CONTENT_TYPE_LATEST)
 
-    @app.get("/openapi.json")
+    @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> Response:
-        return _json_response(build_openapi(pipeline, champion.served, bool(token)))
+        return _json_response(build_openapi(app, pipeline, champion.served, bool(token)))
 
-    @app.get("/docs")
+    @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
         return get_swagger_ui_html(
             openapi_url="openapi.json",

@@ -77,6 +77,8 @@ NEEDS: dict[str, str] = {
     "PUT /api/v1/views/{name}": "viewer",
     "DELETE /api/v1/views/{name}": "viewer",
     "POST /alerts/views": "form",
+    "GET /api/v1/pipelines/{pipeline}/versions/{version}": "viewer",
+    "GET /pipelines/{pipeline}/versions/{version}": "viewer",
     "GET /pipelines/{pipeline}/versions": "viewer",
     "GET /pipelines/{pipeline}/versions/{version}/card": "viewer",
     "GET /pipelines/{pipeline}/windows/{window}/report": "viewer",

@@ -17,6 +17,7 @@ from tests.console.conftest import first_alert, place_of
 from tests.console.promotions import wait_for_two
 from tests.console.providers import running_site
 from tests.console.test_own_data import CSV, drop
+from tests.console.test_versions import run_golden_home
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
@@ -39,6 +40,7 @@ PAGES = (
     "/pipelines/pumps",
     "/pipelines/pumps/training",
     "/pipelines/pumps/versions",
+    "/alerts?severity=critical&state=open",
     "/pipelines/payments",
 )
 
@@ -201,6 +203,46 @@ def test_a_file_is_dropped_corrected_and_trained(page: Page, local: httpx.Client
     expect(page.get_by_role("link", name="halls", exact=True)).to_be_visible()
 
 
+def test_an_analyst_needs_as_many_clicks_as_the_guide_says(page: Page, local: httpx.Client) -> None:
+    page.add_init_script(
+        "document.addEventListener('click', (event) => { if (event.isTrusted && event.detail) "
+        "sessionStorage.clicks = Number(sessionStorage.clicks || 0) + 1; }, true);"
+    )
+
+    def begin(place: str) -> None:
+        page.goto(place)
+        page.evaluate("sessionStorage.clicks = 0")
+
+    def count() -> int:
+        return int(page.evaluate("sessionStorage.clicks"))
+
+    counted: dict[str, int] = {}
+    begin(place_of(first_alert(local, pipeline="pumps")))
+    expect(page.locator("table.bars tbody tr").first).to_be_visible()
+    counted["see what contributed"] = count()
+    page.get_by_role("button", name="False alarm").click()
+    expect(page.get_by_role("status").first).to_contain_text("labelled as normal")
+    counted["say that it is none"] = count()
+    begin(place_of(first_alert(local, pipeline="pumps")))
+    page.get_by_text("Assign or mute").click()
+    page.get_by_label("Mute its like for").select_option("168")
+    page.get_by_role("button", name="Mute", exact=True).click()
+    expect(page.get_by_role("status").first).to_contain_text("Recorded")
+    counted["no message of its like for a week"] = count()
+    begin("/alerts")
+    page.locator(".swim tbody th a").first.click()
+    page.wait_for_url("**entity=**")
+    page.get_by_label("all shown").click()
+    page.get_by_role("button", name="False alarm").click()
+    expect(page.locator("#results .note")).to_contain_text("answered")
+    counted["answer ten of a kind"] = count()
+    lines = (Path(__file__).parents[2] / "docs" / "console.md").read_text().splitlines()
+    table = {
+        row.split(" | ")[0].strip("| "): row.rstrip("| ").split(" | ")[-1] for row in lines if "|" in row
+    }
+    assert {task: int(table[task].split(" click")[0]) for task in counted} == counted
+
+
 def test_a_theme_is_kept(page: Page) -> None:
     page.goto("/")
     page.get_by_role("button", name="Theme").click()
@@ -220,6 +262,43 @@ def test_what_was_read_last_is_there_without_a_connection(context: BrowserContex
         expect(apart.locator("ol.alerts .what").first).to_be_visible()
         expect(apart.locator("#offline")).to_contain_text("Not connected")
     context.set_offline(False)
+
+
+def test_a_view_is_saved_and_opened_by_keys(page: Page) -> None:
+    page.goto("/alerts?cause=heat")
+    page.keyboard.press("v")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.type("hot ones")
+    page.keyboard.press("Enter")
+    saved = page.get_by_role("navigation", name="Saved views").get_by_role("link", name="hot ones")
+    expect(saved).to_have_attribute("aria-current", "true")
+    assert find_violations(page) == []
+    page.goto("/alerts")
+    page.keyboard.press("v")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/alerts?cause=heat")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_version_is_drawn_for_everybody(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theme: Any
+) -> None:
+    with (
+        run_golden_home(tmp_path, monkeypatch) as client,
+        browser.new_context(base_url=str(client.base_url), color_scheme=theme) as context,
+    ):
+        page = context.new_page()
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        for width in (360, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.goto("/pipelines/machines/versions/1")
+            expect(page.locator(".u-wrap canvas")).to_have_count(3)
+            assert find_violations(page) == []
+            over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            assert page.evaluate(over) <= 0
+        assert problems == []
 
 
 def test_the_first_view_is_light(page: Page) -> None:

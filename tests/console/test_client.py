@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from pynomaly.console.client import ConsoleClient
+from pynomaly.console.schemas import DecisionSummary, PendingPromotion
 from pynomaly.errors import ConfigError, NothingPendingError, RecordError, UnknownNameError
-from tests.console.conftest import MakeClient, first_alert
+from pynomaly.records.ledger import Decision
+from tests.console.conftest import START, MakeClient, first_alert
 from tests.console.test_own_data import CSV
 
 
@@ -137,6 +139,7 @@ def test_commands_need_no_records_where_a_console_is_named(
     assert "analyst: hm" in call("comment", "pumps", name, "hm")[1]
     assert "1 rows labelled" in call("resolve", "pumps", name, "--as", "false-alarm")[1]
     assert "promote: pumps v2" in call("history", "pumps")[1]
+    assert "pumps: no promotion waits for an answer" in call("pending", "pumps")[1]
     for words, part in (
         (("approve", "pumps"), "no promotion of pumps waits"),
         (("rollback", "payments"), "has no champion"),
@@ -149,3 +152,32 @@ def test_commands_need_no_records_where_a_console_is_named(
         assert code != 0, words
         assert part in text, (words, text)
     assert list(elsewhere.iterdir()) == []
+
+
+def test_what_waits_is_shown_as_beside_the_records(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = make_client("viewer")
+    monkeypatch.setenv("PYNOMALY_URL", str(browser.base_url))
+    monkeypatch.setenv("PYNOMALY_TOKEN", browser.headers["authorization"].removeprefix("Bearer "))
+    decision = Decision(
+        "k", "pumps", "pending", "pumps v3", "superior", ("it ranks better",), {}, START, seq=7
+    )
+    waiting = PendingPromotion(
+        pipeline="pumps",
+        version=3,
+        replaces=2,
+        expires=START,
+        decision=DecisionSummary.of_decision(decision),
+        verdict=None,
+        diff=None,
+        diff_error="no window was scored",
+        approvals=("ann",),
+        needed=2,
+        obstacle="",
+    )
+    monkeypatch.setattr(ConsoleClient, "list_promotions", lambda client, pipeline: (waiting,))
+    code, text = call("pending", "pumps")
+    assert code == 0, text
+    for part in ("pending: pumps v3", "it ranks better", "1 of 2 people", "ann", "no window was scored"):
+        assert part in text, (part, text)

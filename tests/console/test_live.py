@@ -113,6 +113,23 @@ class TestSinks:
         WAIT(lambda: not any(item.due for item in deliver_events(pipeline)))
         assert list_types(hook) == ["org.pynomaly.alert.opened", "org.pynomaly.alert.seen"]
 
+    @pytest.mark.parametrize(
+        ("kind", "more", "is_served"),
+        [
+            ("parquet", {"folder": "alerts"}, False),
+            ("xlsx", {"folder": "/mnt/share/alerts"}, False),
+            ("parquet", {"folder": "s3://lake/alerts"}, True),
+            ("topic", {"broker": "kafka"}, False),
+            ("topic", {"broker": "kafka", "address_env": "OPS_HOOK"}, True),
+        ],
+    )
+    def test_a_place_that_may_be_another_elsewhere_is_left_to_the_runs(
+        self, tmp_path: Path, hook: Receiving, kind: str, more: dict[str, str], is_served: bool
+    ) -> None:
+        configs = write_pipeline(tmp_path, sinks=[{"name": "ops", "kind": kind, **more}])
+        served = list_event_sinks(Pipelines([configs]).find_pipeline("pumps"))
+        assert bool(served) is is_served
+
     @pytest.mark.parametrize("missing", ["OPS_SECRET", "block"])
     def test_a_sink_that_cannot_be_opened_here_is_left_to_those_who_can(
         self, tmp_path: Path, hook: Receiving, monkeypatch: pytest.MonkeyPatch, missing: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,20 @@ from tests.servers import answering
 HOME = Path(__file__).parent.parent / "golden" / "first_edition.tar.gz"
 
 
-@pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
+@contextmanager
+def run_golden_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
     """The console over a home that an earlier edition wrote."""
     monkeypatch.delenv("PYNOMALY_HOME", raising=False)
     with tarfile.open(HOME) as archive:
-        archive.extractall(tmp_path, filter="data")
-    pipelines = Pipelines([tmp_path / "configs"])
-    with answering(create_console(pipelines, SECRET, home=tmp_path, train=TRAIN)) as made:
+        archive.extractall(folder, filter="data")
+    pipelines = Pipelines([folder / "configs"])
+    with answering(create_console(pipelines, SECRET, home=folder, train=TRAIN)) as made:
+        yield made
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
+    with run_golden_home(tmp_path, monkeypatch) as made:
         yield made
 
 
@@ -83,6 +90,52 @@ def test_the_page_begins_with_the_champion_and_the_newest_other(client: httpx.Cl
     assert '<option value="1" selected>v1, champion' in page
     assert "differs" in page
     assert "/pipelines/machines/versions" in client.get("/pipelines/machines").text
+
+
+def read_model(client: httpx.Client, version: int) -> dict[str, Any]:
+    answer = client.get(f"/api/v1/pipelines/machines/versions/{version}")
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def test_a_version_says_how_it_is_calibrated_and_how_its_windows_moved(client: httpx.Client) -> None:
+    model = read_model(client, 1)
+    assert (model["champion"], model["detector"], model["notes"]) == (True, "iforest", [])
+    levels = {item["asked"]: item for item in model["calibration"]}
+    assert {0.5, 0.1, 0.01, 0.001} <= set(levels)
+    assert all(item["low"] <= item["observed"] <= item["high"] for item in levels.values())
+    assert model["windows"]
+    for item in model["windows"]:
+        assert item["low"] <= item["observed"] <= item["high"]
+        assert 0 <= item["data"] <= 1
+    assert [item["start"] for item in model["windows"]] == sorted(item["start"] for item in model["windows"])
+    assert 0 < model["notice"] < model["strong"]
+
+
+def test_a_version_says_where_it_comes_from_and_what_became_of_it(client: httpx.Client) -> None:
+    first, third = read_model(client, 1)["lineage"], read_model(client, 3)["lineage"]
+    assert [item["kind"] for item in first[:2]] == ["data", "run"]
+    assert first[0]["text"].startswith("2026-01-01 00:00 to 2026-01-15 00:00 UTC, 336 rows; hash ")
+    assert first[1]["run"]
+    assert ("successor", 3) in [(item["kind"], item["version"]) for item in first]
+    assert not [item for item in first if item["kind"] == "parent"]  # the first champion replaced none
+    assert [item["version"] for item in third if item["kind"] == "parent"] == [1]
+    assert third[1]["version"] == 1  # its scores are those of version 1
+    assert all(item["seq"] for item in third if item["kind"] == "decision")
+
+
+def test_the_page_of_a_version_has_its_figures_as_tables_and_says_what_is_not_known(
+    client: httpx.Client,
+) -> None:
+    page = client.get("/pipelines/machines/versions/1").text
+    assert 'data-model="calibration"' in page
+    assert 'data-model="rates"' in page
+    assert page.count("As a table") == 2
+    assert "/pipelines/machines/versions?first=" in client.get("/pipelines/machines/versions/3").text
+    unjudged = client.get("/pipelines/machines/versions/2").text
+    assert "No window was judged under this version yet." in unjudged
+    assert client.get("/pipelines/machines/versions/9").status_code == 404
+    assert client.get("/api/v1/pipelines/machines/versions/9").status_code == 404
 
 
 def test_a_written_page_is_shown_under_rules_of_its_own(client: httpx.Client, tmp_path: Path) -> None:

@@ -178,10 +178,10 @@ def test_the_document_describes_what_is_taken_and_its_example_is_answered(client
     assert document["info"]["version"] == "v1"
     row = document["components"]["schemas"]["Row"]
     assert {"heat", "power", "noise"} <= set(row["required"])
-    body = document["paths"]["/score"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    body = document["components"]["schemas"]["ScoreRequest"]
     answer = client.post("/score", json=body["example"])
     assert answer.status_code == 200, answer.text
-    properties = document["components"]["schemas"]["Scored"]["properties"]
+    properties = document["components"]["schemas"]["ScoredRow"]["properties"]
     assert set(answer.json()["rows"][0]) <= set(properties)
     page = client.get("/docs")
     assert page.status_code == 200

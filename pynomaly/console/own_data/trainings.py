@@ -134,7 +134,7 @@ class Trainings:
         if fate["code"] is not None:
             return "failed" if fate["code"] else "done"
         own = self._own.get(pipeline)
-        if own.poll() is None if own else any(map(is_running, fate.get("processes", ()))):
+        if (own and own.poll() is None) or any(map(is_running, fate.get("processes", ()))):
             return "running"
         # It may have written how it ended between the two looks.
         code = json.loads(self._name_fate(pipeline).read_text(encoding="utf-8"))["code"]

@@ -1,4 +1,4 @@
-"""The page that compares two versions, and the pages that trainings and verdicts wrote."""
+"""The page of a version, that which compares two, and those that trainings and verdicts wrote."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from pynomaly.console.api.routing import AskedBy
-from pynomaly.console.api.versions import read_comparison
+from pynomaly.console.api.versions import read_comparison, read_model
 from pynomaly.console.pages.rendering import render_page
 from pynomaly.console.queries.pipeline import describe_pipeline
 from pynomaly.console.queries.versions import read_written_page
@@ -41,6 +41,12 @@ def show_versions(asked: AskedBy, pipeline: str, first: Chosen = 0, second: Chos
     return render_page(
         "versions", asked, name=pipeline, facts=facts, first=first, second=second, comparison=comparison
     )
+
+
+@router.get("/pipelines/{pipeline}/versions/{version}")
+def show_model(asked: AskedBy, pipeline: str, version: Version) -> Response:
+    """Return one version: its calibration, its windows over time, its lineage."""
+    return render_page("model", asked, model=read_model(asked, pipeline, version))
 
 
 @router.get("/pipelines/{pipeline}/versions/{version}/card")

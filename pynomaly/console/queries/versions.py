@@ -14,7 +14,7 @@ from pynomaly.records.ledger import Ledger, TrainingRecord
 from pynomaly.records.store import Store
 from pynomaly.steps.training.training_facts import name_training_page
 
-__all__ = ["compare_versions", "read_written_page"]
+__all__ = ["compare_versions", "find_trainings", "read_training_facts", "read_written_page"]
 
 _MOST_DECISIONS = 20
 _ABOUT_BOTH = ("promote", "refuse", "pending", "approval", "reject", "expired", "rollback", "bake")
@@ -39,16 +39,8 @@ def compare_versions(pipeline: Pipeline, ledger: Ledger, first: int, second: int
     RecordError
         If the records cannot be read.
     """
-    trainings = {
-        item.version: item for item in ledger.list_trainings(pipeline.name) if item.version is not None
-    }
-    for version in (first, second):
-        if version not in trainings:
-            known = ", ".join(f"v{number}" for number in sorted(trainings)) or "none"
-            raise UnknownNameError(
-                f"no training of {pipeline.name} v{version} is on record; there is: {known}"
-            )
-    stored = {version: _read_facts(pipeline, trainings, version) for version in (first, second)}
+    trainings = find_trainings(pipeline, ledger, first, second)
+    stored = {version: read_training_facts(pipeline, trainings, version) for version in (first, second)}
     described = {version: _describe(trainings[version], stored[version]) for version in (first, second)}
     columns = {version: _list_columns(stored[version]) for version in (first, second)}
     notes = [
@@ -73,6 +65,20 @@ def compare_versions(pipeline: Pipeline, ledger: Ledger, first: int, second: int
     )
 
 
+def find_trainings(pipeline: Pipeline, ledger: Ledger, *versions: int) -> dict[int, TrainingRecord]:
+    """Return the trainings of a pipeline by version; UnknownNameError if one of `versions` has none."""
+    trainings = {
+        item.version: item for item in ledger.list_trainings(pipeline.name) if item.version is not None
+    }
+    for version in versions:
+        if version not in trainings:
+            known = ", ".join(f"v{number}" for number in sorted(trainings)) or "none"
+            raise UnknownNameError(
+                f"no training of {pipeline.name} v{version} is on record; there is: {known}"
+            )
+    return trainings
+
+
 def read_written_page(pipeline: Pipeline, name: str) -> bytes:
     """Return a page that a training or a verdict wrote.
 
@@ -89,7 +95,7 @@ def read_written_page(pipeline: Pipeline, name: str) -> bytes:
     return page
 
 
-def _read_facts(
+def read_training_facts(
     pipeline: Pipeline, trainings: Mapping[int, TrainingRecord], version: int
 ) -> Mapping[str, Any]:
     """Return what was kept of a training; that of its base, where only the policy is another."""

@@ -1,9 +1,6 @@
 // Draws the rows around an alert: the column that contributes most, what is usual, and p-values below.
 "use strict";
 
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-
 const shade = (series) => ({
   hooks: {
     drawClear: [
@@ -30,28 +27,16 @@ const shade = (series) => ({
   },
 });
 
-const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const spell = (number) => Number(number.toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 });
-const two = (number) => String(number).padStart(2, "0");
-const nameTimes = (plot, splits, axis, space, step) =>
-  splits.map((seconds, index) => {
-    const at = new Date(seconds * 1000);
-    const day = `${at.getUTCDate()} ${months[at.getUTCMonth()]}`;
-    if (step >= 86400) return day;
-    const hour = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
-    return index === 0 || at.getUTCHours() + at.getUTCMinutes() === 0 ? `${hour}\n${day}` : hour;
-  });
-
 const draw = (figure, series) => {
   const place = figure.querySelector(".plot");
   place.replaceChildren();
-  const axis = { stroke: color("quiet"), grid: { stroke: color("rule"), width: 1 }, ticks: { stroke: color("rule") } };
+  const axis = styleAxis();
   const rare = series.p_values.map((p) => (p === null ? null : -Math.log10(Math.max(p, 1e-12))));
   const main = series.column ? series.values : rare;
   const marked = main.map((value, index) => (series.alerting[index] ? value : null));
   const title = series.column || "-log10 p-value";
   const lines = [
-    { value: (plot, seconds) => (seconds === null ? "–" : new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ")) },
+    { value: nameMoment },
     { label: title, stroke: color("s0"), width: 1.5, points: { show: series.times.length < 80 } },
     { label: "alerts", stroke: color("s1"), width: 0, points: { show: true, size: 8, fill: color("s1") } },
   ];
@@ -61,7 +46,7 @@ const draw = (figure, series) => {
       width,
       height: 260,
       cursor: { drag: { x: true, y: false } },
-      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC"),
+      tzDate: inUtc,
       legend: { live: !still },
       axes: [{ ...axis, values: nameTimes }, { ...axis, size: 60 }],
       series: lines,
@@ -87,17 +72,7 @@ for (const figure of document.querySelectorAll("[data-series]")) {
         figure.querySelector(".plot").hidden = true;
         return;
       }
-      draw(figure, series);
-      let width = figure.clientWidth;
-      const again = () => draw(figure, series);
-      document.addEventListener("theme", again);
-      matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
-      new ResizeObserver(() => {
-        if (Math.abs(figure.clientWidth - width) > 4) {
-          width = figure.clientWidth;
-          again();
-        }
-      }).observe(figure);
+      keepDrawn(figure, () => draw(figure, series));
     })
     .catch((error) => {
       caption.textContent = `The rows could not be read: ${error.message}`;

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pynomaly.judging.jsonable import to_jsonable
 
-__all__ = ["BINS", "P_VALUE_LEVELS", "LevelShare", "Uniformity", "measure_uniformity"]
+__all__ = ["BINS", "P_VALUE_LEVELS", "LevelShare", "Uniformity", "count_interval", "measure_uniformity"]
 
 P_VALUE_LEVELS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 BINS = 20
@@ -69,6 +69,24 @@ def measure_uniformity(p_values: npt.ArrayLike, confidence: float = 0.95) -> Uni
     p_values : array of shape (n,)
         From 0 to 1.
     confidence : float
+    """
+    array = np.asarray(p_values, dtype=np.float64).ravel()
+    p = np.sort(array[np.isfinite(array)])
+    n = len(p)
+    counts = tuple(int(count) for count in np.histogram(p, bins=BINS, range=(0.0, 1.0))[0])
+    if not n:
+        return Uniformity(0, (), counts, None, confidence)
+    levels = []
+    for level in P_VALUE_LEVELS:
+        k = int(np.searchsorted(p, level, side="right"))
+        levels.append(LevelShare(level, k / n, *count_interval(k, n, confidence)))
+    above = np.arange(1, n + 1) / n - p
+    below = p - np.arange(n) / n
+    return Uniformity(n, tuple(levels), counts, float(max(above.max(), below.max())), confidence)
+
+
+def count_interval(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the interval of the share behind `k` of `n` independent rows; from 0 to 1 without rows.
 
     References
     ----------
@@ -77,18 +95,7 @@ def measure_uniformity(p_values: npt.ArrayLike, confidence: float = 0.95) -> Uni
     """
     from scipy.special import betaincinv
 
-    array = np.asarray(p_values, dtype=np.float64).ravel()
-    p = np.sort(array[np.isfinite(array)])
-    n = len(p)
-    counts = tuple(int(count) for count in np.histogram(p, bins=BINS, range=(0.0, 1.0))[0])
-    if not n:
-        return Uniformity(0, (), counts, None, confidence)
-    tail, levels = (1 - confidence) / 2, []
-    for level in P_VALUE_LEVELS:
-        k = int(np.searchsorted(p, level, side="right"))
-        low = float(betaincinv(k, n - k + 1, tail)) if k else 0.0
-        high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
-        levels.append(LevelShare(level, k / n, low, high))
-    above = np.arange(1, n + 1) / n - p
-    below = p - np.arange(n) / n
-    return Uniformity(n, tuple(levels), counts, float(max(above.max(), below.max())), confidence)
+    tail = (1 - confidence) / 2
+    low = float(betaincinv(k, n - k + 1, tail)) if k else 0.0
+    high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
+    return low, high

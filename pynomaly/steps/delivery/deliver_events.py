@@ -1,12 +1,14 @@
 """Alerts and decisions handed over by whoever writes them down outside a run, as the console does.
 
 Scores are left to the runs. A sink is served only where what opens it can be read here: another process may
-have it, and a failure noted here would make that one wait.
+have it, and a failure noted here would make that one wait. A folder of this machine is left to the runs as
+well, and a broker without an address: in another container they are not the same.
 """
 
 from __future__ import annotations
 
 from pynomaly.config import Pipeline, Sink, list_secret_keys, read_variable
+from pynomaly.config.delivery import TopicSink
 from pynomaly.errors import ConfigError
 from pynomaly.steps.delivery.deliverer import ChannelResult, Deliverer
 
@@ -40,11 +42,13 @@ def deliver_events(pipeline: Pipeline) -> tuple[ChannelResult, ...]:
 
 
 def _can_be_opened_here(sink: Sink) -> bool:
-    """Return whether no secret is in a Prefect block, and each variable that is named is set."""
+    """Return whether each variable that is named is set, no secret is in a block, and no place is implied."""
+    secrets = list_secret_keys(sink).values()
     try:
-        return all(
-            not block and (not variable or read_variable(variable))
-            for variable, block in list_secret_keys(sink).values()
-        )
+        if any(block or (variable and not read_variable(variable)) for variable, block in secrets):
+            return False
     except ConfigError:  # the next run asks again, and says why
         return False
+    if isinstance(sink, TopicSink):
+        return bool(sink.address_env)
+    return "://" in getattr(sink, "folder", "://")
