@@ -12,6 +12,7 @@ import pynomaly
 from flows.cli.app import Config, Json, command, print_result
 from flows.display.waiting import track_progress
 from pynomaly.config import find_home, list_settings, load_pipeline
+from pynomaly.errors import ConfigError
 
 __all__ = ["config", "demo", "detectors", "doctor", "up", "version"]
 
@@ -50,6 +51,9 @@ def doctor(
     config: Annotated[
         str, typer.Argument(metavar="[CONFIG]", help="Check this pipeline's source and records too.")
     ] = "",
+    production: Annotated[
+        bool, typer.Option("--production", help="Go through the list of what must be there to go live, too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check versions, disk, permissions, servers, schemas and clocks; say how to repair what is wrong."""
@@ -58,16 +62,20 @@ def doctor(
     from flows.machine.environment import find_running_servers
     from pynomaly.records.telemetry import disable_telemetry
     from pynomaly.steps.operations.health import check_installation
+    from pynomaly.steps.operations.production import check_production
 
+    if production and not config:
+        raise ConfigError("--production looks at one pipeline: pynomaly doctor CONFIG --production")
     disable_telemetry()
     pipeline = load_pipeline(config) if config else None
     home = pipeline.home if pipeline else find_home(Path.cwd())
     servers = find_running_servers(home)
     api = os.environ.get("PREFECT_API_URL", "") or (f"{servers.prefect}/api" if servers else "")
     with track_progress("doctor"):
-        checks = [
-            item.to_dict() for item in check_installation(pipeline, home, api, read_prefect_database_url())
-        ]
+        findings = check_installation(pipeline, home, api, read_prefect_database_url())
+        if production and pipeline is not None:
+            findings += check_production(pipeline, api)
+        checks = [item.to_dict() for item in findings]
     print_result({"checks": checks}, as_json, show_health_checks)
     if any(check["state"] == "wrong" for check in checks):
         raise typer.Exit(2)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.app import Config, Json, command, get_user_name, print_result
-from pynomaly.config import find_home, list_pipeline_files, load_pipeline
+from pynomaly.config import find_home, list_pipeline_files, load_pipeline, read_variable
 from pynomaly.errors import ConfigError
 
 __all__ = ["console", "metrics", "serve", "token"]
@@ -40,7 +40,7 @@ def serve(
 
     disable_telemetry()
     pipeline = load_pipeline(config)
-    token = os.environ.get(TOKEN_VARIABLE, "")
+    token = read_variable(TOKEN_VARIABLE)
     if host not in _LOOPBACK and not token:
         raise ConfigError(
             f"--host {host} is open to other machines: set {TOKEN_VARIABLE} to what clients must send"

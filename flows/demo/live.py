@@ -27,6 +27,7 @@ from pynomaly.config import Pipeline, Stream, load_pipeline
 from pynomaly.data.brokers import BlockingPublisher, Message, Outgoing, memory, open_consumer, open_publisher
 from pynomaly.data.fleet import SHIFT, generate_fleet
 from pynomaly.data.window import Window
+from pynomaly.judging.drift.degradation import TRAINING_ACTIONS
 from pynomaly.steps.streaming.closing import ClosedWindow
 from pynomaly.steps.streaming.run_stream import StreamRun
 from pynomaly.steps.streaming.worker import BatchOutcome
@@ -37,7 +38,7 @@ _SLICE = timedelta(hours=4)
 _AHEAD = 3 * DAY
 """How far the fleet runs ahead of the windows that are closed: a day takes as long as its scoring does."""
 
-_BESIDE_DAY_S = 1.0
+_BESIDE_DAY_S = 4.0
 """Seconds that a simulated day takes at least while the weeks are judged and a challenger is trained."""
 
 _PATIENCE_S = 300.0
@@ -95,7 +96,7 @@ class LiveDemo:
         self._changed = threading.Condition()
         self._shown = 0
 
-    def run(self, attempts: int = 4) -> LiveStory:
+    def run(self, attempts: int = 8) -> LiveStory:
         """Train, and stream until a challenger was promoted and scored rows, or refused so often."""
         self._train_first_model()
         memory.create_topic(self._pipeline.stream.topic)
@@ -109,7 +110,7 @@ class LiveDemo:
             self._start_act(f"the regime shifts on {SHIFT:%d %b}")
             for number in range(2, 2 + attempts):
                 version_before = max(self.story.rows)  # rows may name the promoted one before it is said
-                if self._retrain_at(SHIFT + 7 * number * DAY):
+                if self._retrain_at(SHIFT + number * self._pipeline.windows.monitor):
                     self._wait_until_named(version_before + 1)
                     self._start_act(f"rows name version {max(self.story.rows)} now")
                     self._wait_until_closed(self._closed_until + DAY)
@@ -125,7 +126,7 @@ class LiveDemo:
         self._say(f"trained on them: {_describe_training(result)}")
 
     def _retrain_at(self, moment: datetime) -> bool:
-        """Judge the weeks until a moment and train while rows flow; return whether the challenger won."""
+        """Judge the weeks until a moment, train if that asks for it; return whether the challenger won."""
         self._wait_until_closed(moment)
         day_s, self._day_s = self._day_s, max(self._day_s, _BESIDE_DAY_S)
         try:
@@ -137,6 +138,8 @@ class LiveDemo:
         monitoring = monitor(config=str(self._config), as_of=moment.isoformat())
         verdict = monitoring["degradation"]
         self._say(f"judged on {moment:%d %b}: {verdict['state']}, {verdict['action']}")
+        if verdict["action"] not in TRAINING_ACTIONS:
+            return False
         before = self.story.sent
         reason = "; ".join(verdict["reasons"])[:400]
         result = retrain(

@@ -1,4 +1,4 @@
-"""What the live demo begins with: its settings, and weeks of the fleet as past windows of a stream.
+"""What the live demo begins with: its settings, and days of the fleet as past windows of a stream.
 
 Imports nothing of Prefect, which reads its address once: this is made while the server of Prefect starts.
 """
@@ -26,7 +26,7 @@ _SETTINGS = """\
 name: {name}
 data: {{source: stream, path: rows-{name}, time: timestamp, id: machine, label: anomaly}}
 stream: {{broker: memory, topic: {name}, linger_ms: 20, correct: 3650d, ahead: 3650d}}
-windows: {{reference: 28d}}
+windows: {{monitor: 4d, reference: 18d}}
 training: {{candidates: [iforest]}}
 alerts: {{policy: quantile, quantile: 0.005}}
 grouping: {{explained: 10}}

@@ -37,6 +37,7 @@ from pynomaly.config.promotion import Comparison, Promotion
 from pynomaly.config.series import RELATION_KINDS, Graph, Series
 from pynomaly.config.serving import Serving
 from pynomaly.config.settings import hide_password
+from pynomaly.config.spelling.environment import read_variable
 from pynomaly.config.streaming import BROKERS, Stream
 from pynomaly.config.training import Candidate, Features, Retraining, Search, Training
 
@@ -100,4 +101,5 @@ __all__ = [
     "load_pipeline",
     "parse_pipeline",
     "read_deviation",
+    "read_variable",
 ]

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from pynomaly.config.overlay import SettingsLayers, iterate_leaves, read_layers
 from pynomaly.config.pipeline import Pipeline
 from pynomaly.config.settings import hide_password
+from pynomaly.config.spelling.environment import read_variable
 from pynomaly.errors import ConfigError, list_allowed, mask_addresses
 
 __all__ = [
@@ -91,8 +92,8 @@ def list_settings(path: str | Path, environment: str | None = None) -> dict[str,
     for location, value in iterate_leaves(pipeline.model_dump(mode="json")):
         source = layers.source(location)
         variable = f"PYNOMALY_{location[-1].upper()}" if location[0] == "records" else ""
-        if variable and not value and os.environ.get(variable):
-            value, origin = os.environ[variable], f"${variable}"
+        if variable and not value and (address := read_variable(variable)):
+            value, origin = address, f"${variable}"
         else:
             origin = str(source) if source else "default"
         rows.append(

@@ -5,7 +5,6 @@ Defaults are the usual values of the field; no other package has hidden settings
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +20,7 @@ from pynomaly.config.operations import Drill, Reports, Retention, Runner, Schedu
 from pynomaly.config.promotion import Comparison, Promotion
 from pynomaly.config.serving import Serving
 from pynomaly.config.settings import Settings, refuse_password
+from pynomaly.config.spelling.environment import read_variable
 from pynomaly.config.spelling.units import parse_duration
 from pynomaly.config.streaming import Stream
 from pynomaly.config.training import Features, Retraining, Search, Training
@@ -197,7 +197,7 @@ class Pipeline(Settings):
 
     def _find_address(self, name: str) -> str:
         configured: str = getattr(self.records, name)
-        return configured or os.environ.get(f"PYNOMALY_{name.upper()}", "")
+        return configured or read_variable(f"PYNOMALY_{name.upper()}")
 
     def reference_start(self, end: datetime) -> datetime:
         """Return the start of the reference window that ends at `end`."""

@@ -6,7 +6,6 @@ the records. Where the connection fails a request is sent again; an answer has a
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -19,6 +18,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from pynomaly.config import read_variable
 from pynomaly.console.model_schemas import VersionComparison
 from pynomaly.console.own_data.shown import FileReading, FileShown, PipelineMade, TrainingShown
 from pynomaly.console.schemas import (
@@ -94,8 +94,8 @@ class ConsoleClient:
     @classmethod
     def of_environment(cls) -> ConsoleClient | None:
         """Return the client of ``$PYNOMALY_URL`` and ``$PYNOMALY_TOKEN``; None where no address is set."""
-        url = os.environ.get(URL_VARIABLE, "")
-        return cls(url, os.environ.get(TOKEN_VARIABLE, "")) if url else None
+        url = read_variable(URL_VARIABLE)
+        return cls(url, read_variable(TOKEN_VARIABLE)) if url else None
 
     def __enter__(self) -> ConsoleClient:
         return self

@@ -8,11 +8,11 @@ reports.
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 from typing import Any
 
+from pynomaly.config import read_variable
 from pynomaly.errors import RecordError
 
 __all__ = ["publish_report"]
@@ -32,7 +32,7 @@ def publish_report(report: Any, address: str, pipeline: str, name: str) -> None:
             from evidently.ui.workspace import RemoteWorkspace, Workspace
 
             if address.startswith(("http://", "https://")):
-                workspace: Any = RemoteWorkspace(address, secret=os.environ.get("EVIDENTLY_SECRET"))
+                workspace: Any = RemoteWorkspace(address, secret=read_variable("EVIDENTLY_SECRET") or None)
             else:
                 workspace = Workspace.create(str(Path(address).expanduser()))
             projects = [item for item in workspace.search_project(pipeline) if item.name == pipeline]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
 from hashlib import sha256
 from pathlib import Path
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from pynomaly.config import read_variable
 from pynomaly.errors import ConfigError
 from pynomaly.records.store import write_atomically
 
@@ -28,7 +28,7 @@ def read_secret(home: Path) -> str:
     ConfigError
         If the one of the environment has fewer than 32 characters.
     """
-    secret = os.environ.get(SECRET_VARIABLE, "")
+    secret = read_variable(SECRET_VARIABLE)
     if secret:
         if len(secret) < _MIN_LENGTH:
             raise ConfigError(f"${SECRET_VARIABLE} has {len(secret)} characters; {_MIN_LENGTH} or more")

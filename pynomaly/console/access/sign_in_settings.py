@@ -5,7 +5,6 @@ A secret stands in no file: the settings name the environment variable that hold
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pynomaly.config.delivery import HttpAddress, Variable
 from pynomaly.config.settings import Settings
+from pynomaly.config.spelling.environment import read_variable
 from pynomaly.config.spelling.plain_yaml import parse_plain_yaml
 from pynomaly.config.spelling.units import Duration
 from pynomaly.console.access.actors import Grant, Role
@@ -119,7 +119,7 @@ class SignInSettings(Settings):
         variable = self.provider.secret_env
         if not variable:
             return ""
-        secret = os.environ.get(variable, "")
+        secret = read_variable(variable)
         if not secret:
             raise ConfigError(
                 f"provider.secret_env: ${variable} is not set; it holds the secret of the client "

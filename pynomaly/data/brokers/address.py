@@ -5,13 +5,12 @@ Called by the modules of the kinds. An address may hold a password: messages sho
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from pynomaly.config import BROKERS
+from pynomaly.config import BROKERS, read_variable
 from pynomaly.errors import BrokerError
 
 __all__ = ["SILENT", "BrokerAddress", "hide_password", "need_stream_extra", "read_address"]
@@ -45,7 +44,7 @@ def read_address(settings: BrokerAddress) -> str:
         If the environment variable is not set.
     """
     if settings.address_env:
-        address = os.environ.get(settings.address_env, "")
+        address = read_variable(settings.address_env)
         if not address:
             raise BrokerError(
                 f"the environment variable {settings.address_env!r} is not set, and address_env takes the "

@@ -17,7 +17,6 @@ several columns, is made one by the query itself. Called through ``SOURCES``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -29,7 +28,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from pynomaly.config import Data
+from pynomaly.config import Data, read_variable
 from pynomaly.data.shape.epoch import spell_epoch
 from pynomaly.data.sources import bounded
 from pynomaly.data.sources.kind import SourceKind
@@ -192,7 +191,7 @@ def _quote_column(name: str) -> str:
 
 def _redact_secrets(message: str, data: Data) -> str:
     """Return a driver's message with the database address and password replaced by ``***``."""
-    address = os.environ.get(str(data.connection), "")
+    address = read_variable(str(data.connection))
     for secret in filter(None, (address, make_url(address).password)):
         message = message.replace(str(secret), "***")
     return message
@@ -201,7 +200,7 @@ def _redact_secrets(message: str, data: Data) -> str:
 @contextmanager
 def _connect_read_only(name: str) -> Iterator[Connection]:
     """Yield one read-only connection."""
-    address = os.environ.get(name, "")
+    address = read_variable(name)
     if not address:
         raise ConfigError(f"data.connection: the environment has no {name}; set it to a database URL")
     try:

@@ -2,6 +2,6 @@
 
 Pure: numbers and settings in, frozen results out.
 
-Called by `account`, `console.queries`, `steps` and `records`. May import `comparison`, the modules of
-`judging` and the wings below `judging`.
+Called by `account`, `flows.demo`, `console.queries`, `steps` and `records`. May import `comparison`, the
+modules of `judging` and the wings below `judging`.
 """

@@ -17,6 +17,7 @@ from pynomaly.judging.jsonable import to_jsonable
 
 __all__ = [
     "STATES",
+    "TRAINING_ACTIONS",
     "DegradationVerdict",
     "Observation",
     "ask_for_training",
@@ -36,6 +37,9 @@ _ACTIONS: dict[Level, Action] = {
     "major": "retrain",
     "critical": "page",
 }
+TRAINING_ACTIONS: tuple[Action, ...] = ("recalibrate", "retrain", "page")
+"""Actions that a decision to retrain follows."""
+
 _STATES: dict[Level, State] = {"minor": "warning", "critical": "critical"}
 
 
@@ -62,7 +66,7 @@ class DegradationVerdict:
     @property
     def asks_for_training(self) -> bool:
         """Whether a decision to retrain follows."""
-        return self.action in ("recalibrate", "retrain", "page")
+        return self.action in TRAINING_ACTIONS
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-serialisable values."""

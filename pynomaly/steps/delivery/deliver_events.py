@@ -7,10 +7,9 @@ well, and a broker without an address: in another container they are not the sam
 
 from __future__ import annotations
 
-import os
-
-from pynomaly.config import Pipeline, Sink, list_secret_keys
+from pynomaly.config import Pipeline, Sink, list_secret_keys, read_variable
 from pynomaly.config.delivery import TopicSink
+from pynomaly.errors import ConfigError
 from pynomaly.steps.delivery.deliverer import ChannelResult, Deliverer
 
 __all__ = ["deliver_events", "list_event_sinks"]
@@ -45,7 +44,10 @@ def deliver_events(pipeline: Pipeline) -> tuple[ChannelResult, ...]:
 def _can_be_opened_here(sink: Sink) -> bool:
     """Return whether each variable that is named is set, no secret is in a block, and no place is implied."""
     secrets = list_secret_keys(sink).values()
-    if any(block or (variable and not os.environ.get(variable, "").strip()) for variable, block in secrets):
+    try:
+        if any(block or (variable and not read_variable(variable)) for variable, block in secrets):
+            return False
+    except ConfigError:  # the next run asks again, and says why
         return False
     if isinstance(sink, TopicSink):
         return bool(sink.address_env)

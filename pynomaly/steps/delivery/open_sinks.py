@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from pynomaly.config import Sink, list_secret_keys
+from pynomaly.config import Sink, list_secret_keys, read_variable
 from pynomaly.errors import ConfigError, PynomalyError, ReceiverError
 from pynomaly.records.sinks import SINKS, Part, Receiver
 from pynomaly.records.sinks.secrets import hide_secrets
@@ -39,7 +38,7 @@ def read_secrets(sink: Sink, read_block: BlockReader) -> dict[str, str]:
         if block:
             secrets[name] = read_block(block)
         elif variable:
-            secrets[name] = os.environ.get(variable, "").strip()
+            secrets[name] = read_variable(variable)
             if not secrets[name]:
                 raise ConfigError(
                     f"the environment variable {variable} is not set; sinks: {sink.name} names it as "

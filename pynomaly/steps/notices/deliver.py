@@ -7,7 +7,6 @@ the message waits, the next reconcile tries again, and ``status`` and ``doctor``
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from typing import Any
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from pynomaly.config import SEVERITIES, Pipeline, Target
+from pynomaly.config import SEVERITIES, Pipeline, Target, read_variable
 from pynomaly.errors import ConfigError, LeaseHeldError, PynomalyError, RecordError, RefusedError
 from pynomaly.records.ledger import Ledger, QueuedNotice
 from pynomaly.records.notices import send_notice
@@ -126,7 +125,7 @@ def send_to_address(target: Target, message: QueuedNotice) -> None:
 
 def read_secret(target: Target) -> str:
     """Return the address or key of a target; ConfigError if the environment has none."""
-    secret = os.environ.get(target.url_env, "").strip()
+    secret = read_variable(target.url_env)
     if not secret:
         raise ConfigError(f"the environment variable {target.url_env} is not set")
     return secret

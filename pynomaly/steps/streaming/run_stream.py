@@ -41,6 +41,9 @@ _ALERT_PAUSE_S, _LONGEST_ALERT_PAUSE_S = 0.3, 0.8
 """Time from one look at the alerts of open windows to the next, which takes all alerts of a window: four
 times what the look took, so that looks leave the processor to the rows, within these bounds."""
 
+_PAUSE_BEHIND_S = 3.0
+"""The pause while a batch waits: its rows are late by the lag already, and looks take time from them."""
+
 _LAG_S = 5.0
 """Seconds from one note of the lag in the ledger to the next."""
 
@@ -271,7 +274,12 @@ class StreamRun:
             began = time.monotonic()
             await asyncio.to_thread(self._raise_alerts, alerts, alerting, sinks)
             pause = min(max(4 * (time.monotonic() - began), _ALERT_PAUSE_S), _LONGEST_ALERT_PAUSE_S)
-            await self._wait_for(self._ending, pause)
+            await self._wait_for(self._ending, _PAUSE_BEHIND_S if self._is_behind else pause)
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether a batch waits beside the one that is processed."""
+        return sum(self.progress.lag.values()) > 2 * self.pipeline.stream.max_rows
 
     @staticmethod
     async def _wait_for(event: asyncio.Event, seconds: float) -> bool:

@@ -33,3 +33,21 @@ def test_it_looks_without_a_pipeline_and_makes_nothing(
     assert answer.code == 0, answer.out
     assert "Prefect's database" in answer.out
     assert not home.exists()
+
+
+def test_the_list_for_production_is_gone_through_when_asked(
+    command: Any, pipeline_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    file = pipeline_file()
+    assert "somebody is told" not in command("doctor", file).out
+    answer = command("doctor", file, "--production", "--json")
+    assert answer.code == 2
+    wrong = {item["check"] for item in answer.json["checks"] if item["state"] == "wrong"}
+    assert {"somebody is told", "a server of Prefect", "a champion"} <= wrong
+
+
+def test_the_list_for_production_is_one_pipeline_s(command: Any) -> None:
+    answer = command("doctor", "--production")
+    assert answer.code == 2
+    assert "pynomaly doctor CONFIG --production" in answer.err
