@@ -146,7 +146,7 @@ class StreamRun:
         self._on_problem, self._on_closed, self._on_batch = on_problem, on_closed, on_batch
         self._consumer = consumer
         self._stop_asked = False
-        self._last_work, self._lag_due = time.monotonic(), 0.0
+        self._lag_due = 0.0
         self._alerts_due, self._ending = asyncio.Event(), asyncio.Event()
         self._closer = LiveCloser(pipeline)
         self._read_block = read_block
@@ -203,6 +203,7 @@ class StreamRun:
                 await self._publish_letters(ledger, publisher)
                 if self._stop_asked:
                     await consumer.stop()
+                self._last_work = time.monotonic()  # idle is who reads: loading a champion takes seconds, too
                 ticking = asyncio.create_task(self._tick(closing, ledger, publisher, until_idle_s))
                 telling = asyncio.create_task(self._tell(alerts, alerting, sinks))
                 reading = asyncio.create_task(consumer.run(handle))
