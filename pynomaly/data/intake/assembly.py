@@ -54,6 +54,7 @@ class Assembly:
         self._read_truths(data)
         self._read_entity(data)
         self._read_ends(data)
+        self._note_repeated_times(data)
         for name in self.profiles:
             if name not in self.columns:
                 if name in self.known.get("ignore", ()):
@@ -82,7 +83,7 @@ class Assembly:
         self._apply_known(data)
         self._drop_unused(data)
         context = self._read_context(data)
-        blocks, notes, problems = self._plan_blocks(context)
+        blocks, notes, problems = self._plan_blocks(context, data.get("graph"))
         self.notes += notes
         return Reading(
             file=self.path,
@@ -204,7 +205,6 @@ class Assembly:
         if self.known.get("id"):
             name, why = str(self.known["id"]), "as asked"
         if name is None:
-            self._note_repeated_times()
             return
         self.entity = name
         data["id"] = name
@@ -231,8 +231,9 @@ class Assembly:
         for name in {*ends[:2]} & (set(self.profiles) - set(self.columns)):
             self._add(name, "end", ends[2], "likely", "data.graph")
 
-    def _note_repeated_times(self) -> None:
-        assert self.moments is not None
+    def _note_repeated_times(self, data: Mapping[str, Any]) -> None:
+        if self.moments is None or self.entity is not None or "graph" in data:
+            return  # edges are told apart by their place: one entity may have several at a time
         share = float(self.moments.times.duplicated(keep=False).mean())
         if share > 0.02:
             self.notes.append(
@@ -344,7 +345,6 @@ class Assembly:
             numbers[name][order] = np.where(rise >= 0, rise, np.nan)
         return numbers
 
-    def _plan_blocks(self, context: Context) -> tuple[dict[str, Any], list[str], list[str]]:
-        numbers = self._list_numbers()
-        codes, rows = self._entity_codes(), self.sample.rows
-        return plan_blocks(self.moments, codes, numbers, rows, self.counters, context)
+    def _plan_blocks(self, context: Context, graph: Any) -> tuple[dict[str, Any], list[str], list[str]]:
+        codes, rows, numbers = self._entity_codes(), self.sample.rows, self._list_numbers()
+        return plan_blocks(self.moments, codes, numbers, rows, self.counters, context, graph)

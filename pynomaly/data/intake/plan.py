@@ -6,12 +6,14 @@ Called by ``reading``.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pynomaly.config.spelling.units import spell_duration
+from pynomaly.config import Graph
+from pynomaly.config.spelling.units import parse_duration, spell_duration
 from pynomaly.data.intake.context import SERIES_CANDIDATES, Context
 from pynomaly.data.intake.own_levels import measure_entities, scale_entities
 from pynomaly.data.intake.seasons import find_seasons
@@ -35,6 +37,7 @@ def plan_blocks(
     table_rows: int,
     counters: Collection[str] = (),
     context: Context | None = None,
+    graph: Mapping[str, Any] | None = None,
 ) -> tuple[Blocks, list[str], list[str]]:
     """Return the settings of the blocks with their comments, notes, and why a draft could not train.
 
@@ -52,6 +55,8 @@ def plan_blocks(
         Those of `numbers` that are read as their increase, so that their own level says nothing.
     context : Context, optional
         What the rows show of time; where it asks for detectors that look back, they come first.
+    graph : mapping, optional
+        ``data.graph`` as it is drafted: how far edges look back.
     """
     blocks: Blocks = {}
     notes: list[str] = []
@@ -60,7 +65,8 @@ def plan_blocks(
     own_levels = _explain_own_levels(moments, codes, numbers, table_rows, counters)
     if moments is not None:
         times = moments.times.dropna()
-        plan = plan_windows(_select_series(moments.times, codes), times.min(), times.max(), table_rows)
+        series, past = _select_series(moments.times, codes), _read_history(graph)
+        plan = plan_windows(series, times.min(), times.max(), table_rows, past)
         rows = plan.reference_rows
         values_by_column = scale_entities(codes, numbers) if own_levels else numbers
         if seasons := find_seasons(moments.times, values_by_column, plan.step, plan.span):
@@ -121,6 +127,17 @@ def _select_series(times: pd.Series[Any], codes: np.ndarray[Any, Any]) -> pd.Ser
     return times[codes == np.bincount(known).argmax()] if len(known) else times
 
 
+def _read_history(graph: Mapping[str, Any] | None) -> timedelta:
+    """Return how far edges look back; nothing where rows are no edges."""
+    if not graph:
+        return timedelta(0)
+    default: timedelta = Graph.model_fields["history"].default
+    try:
+        return parse_duration(graph.get("history", default))
+    except ValueError:  # the check of the whole draft says what is wrong with it
+        return default
+
+
 def _write_windows(plan: WindowPlan) -> Blocks:
     monitor = "what one verdict looks back on; a whole number of windows.score"
     return {
@@ -129,5 +146,5 @@ def _write_windows(plan: WindowPlan) -> Blocks:
             "monitor": (spell_duration(plan.monitor), monitor),
             "reference": (spell_duration(plan.reference), plan.why),
         },
-        "training": {"start": (plan.start.isoformat(), "first training starts here: the first row")},
+        "training": {"start": (plan.start.isoformat(), plan.why_start)},
     }

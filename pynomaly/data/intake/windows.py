@@ -40,11 +40,11 @@ class WindowPlan:
     span : timedelta
         From the first row to the end of the last.
     start : Timestamp
-        Of the first row.
+        Of the reference: the first row, or the end of what is the past of the first rows.
     reference_rows : int
         Rows that the reference is expected to hold.
-    why : str
-        Why the reference has its length.
+    why, why_start : str
+        Why the reference has its length, and its start.
     """
 
     score: timedelta
@@ -55,6 +55,7 @@ class WindowPlan:
     start: pd.Timestamp
     reference_rows: int
     why: str
+    why_start: str
 
 
 def measure_step(times: pd.Series[Any]) -> timedelta:
@@ -67,13 +68,20 @@ def measure_step(times: pd.Series[Any]) -> timedelta:
     return max(step, timedelta(milliseconds=1))
 
 
-def plan_windows(times: pd.Series[Any], first: pd.Timestamp, last: pd.Timestamp, rows: int) -> WindowPlan:
+def plan_windows(
+    times: pd.Series[Any],
+    first: pd.Timestamp,
+    last: pd.Timestamp,
+    rows: int,
+    past: timedelta = timedelta(0),
+) -> WindowPlan:
     """Return windows for rows from `first` to `last`.
 
     Scores come every ten steps at least, and about thirty times over a short file; a verdict looks back on
     three or seven of them. The reference is the whole file if that is short: under eight weeks or under 530
     rows. Of a longer file it is three quarters, so that the rest can be scored, and at most a year and a week
-    (a yearly season lies in it), or 1,100 steps of daily or rarer rows.
+    (a yearly season lies in it), or 1,100 steps of daily or rarer rows. It begins after the past that rows
+    are described by, if at least as much is left: the first rows have none, and everything is new to them.
 
     Parameters
     ----------
@@ -83,9 +91,15 @@ def plan_windows(times: pd.Series[Any], first: pd.Timestamp, last: pd.Timestamp,
         Of the whole table.
     rows : int
         Rows of the whole table.
+    past : timedelta
+        How far rows look back on others, in time.
     """
     step = measure_step(times)
     span = (last - first).to_pytimedelta() + step
+    start, why_start = first, "first training starts here: the first row"
+    if past and span >= 2 * past:
+        start, why_start = first + past, "first training starts here: the rows before are the past of others"
+        rows, span = round(rows * (1 - past / span)), span - past
     floor = max(step * _SCORE_STEPS, min(span / 30, _DAY))
     if step >= _DAY:
         floor = max(step * 5, timedelta(days=7))
@@ -106,4 +120,4 @@ def plan_windows(times: pd.Series[Any], first: pd.Timestamp, last: pd.Timestamp,
     else:
         why = "what a model is trained on: the whole file"
     expected = int(np.ceil(rows * min(1.0, reference / span)))
-    return WindowPlan(score, monitor, reference, step, span, first, expected, why)
+    return WindowPlan(score, monitor, reference, step, span, start, expected, why, why_start)

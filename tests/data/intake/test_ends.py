@@ -44,6 +44,19 @@ def test_names_of_columns_say_which_end_is_which(tmp_path: Path, payments: pd.Da
     assert reading.data["graph"] == {"source": "from account", "target": "to account"}
 
 
+def test_edges_of_one_time_need_no_id_and_the_first_month_is_their_past(
+    tmp_path: Path, payments: pd.DataFrame
+) -> None:
+    dates = payments.assign(time=pd.to_datetime(payments["time"]).dt.strftime("%Y-%m-%d"))
+    longer = pd.concat([dates, dates.assign(time=[f"2026-03{day[7:]}" for day in dates["time"]])])
+    reading = read_table(write(tmp_path, longer))
+    first = pd.to_datetime(longer["time"], utc=True).min()
+    assert reading.id is None
+    assert not [note for note in reading.notes if "--id" in note]
+    draft = parse_plain_yaml(render_draft(reading, "payments", tmp_path))
+    assert pd.Timestamp(draft["training"]["start"]) == first + pd.Timedelta(days=30)
+
+
 def test_what_is_asked_for_counts(tmp_path: Path, payments: pd.DataFrame) -> None:
     path = write(tmp_path, payments)
     assert "graph" not in {k: v for k, v in read_table(path, {"graph": None}).data.items() if v is not None}

@@ -10,9 +10,9 @@ import pytest
 from pynomaly.data.intake.windows import measure_step, plan_windows
 
 
-def plan(rows: int, step: str, start: str = "2020-01-01"):
+def plan(rows: int, step: str, start: str = "2020-01-01", past: timedelta = timedelta(0)):
     times = pd.Series(pd.date_range(start, periods=rows, freq=step, tz="UTC"))
-    return plan_windows(times, times.min(), times.max(), rows)
+    return plan_windows(times, times.min(), times.max(), rows, past)
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,19 @@ def test_the_step_is_that_of_most_rows() -> None:
     times = pd.Series(pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-03", "2026-02-01", "2026-02-02"]))
     assert measure_step(times) == timedelta(days=1)
     assert measure_step(times.iloc[:1]) == timedelta(seconds=1)
+
+
+def test_the_reference_begins_after_the_past_of_its_rows() -> None:
+    past = timedelta(days=30)
+    windows = plan(24 * 90, "h", past=past)
+    assert windows.start == pd.Timestamp("2020-01-31", tz="UTC")
+    assert windows.span == timedelta(days=60)
+    assert windows.reference <= windows.span
+    assert windows.reference_rows <= 24 * 60
+    assert "the past of others" in windows.why_start
+
+
+def test_where_little_would_be_left_the_reference_begins_with_the_first_row() -> None:
+    windows = plan(24 * 59, "h", past=timedelta(days=30))
+    assert windows.start == pd.Timestamp("2020-01-01", tz="UTC")
+    assert windows.why_start == plan(24 * 59, "h").why_start
