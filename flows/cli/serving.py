@@ -40,8 +40,10 @@ def serve(
 
     disable_telemetry()
     pipeline = load_pipeline(config)
-    token = read_variable(TOKEN_VARIABLE)
-    if host not in _LOOPBACK and not token:
+    from pynomaly.serving.tokens import BearerTokens
+
+    tokens = BearerTokens(lambda: read_variable(TOKEN_VARIABLE))
+    if host not in _LOOPBACK and not tokens.are_needed:
         raise ConfigError(
             f"--host {host} is open to other machines: set {TOKEN_VARIABLE} to what clients must send"
         )
@@ -49,12 +51,12 @@ def serve(
 
     typer.echo(f"{pipeline.name} on http://{host}:{port}/docs; Ctrl-C stops it", err=True)
     if not pipeline.serving.record:
-        run_server(pipeline, host, port, token)
+        run_server(pipeline, host, port, tokens)
         return
     from pynomaly.steps.streaming.served_rows import ServedRows
 
     with ServedRows(pipeline, lambda text: typer.echo(f"{pipeline.name}: {text}", err=True)) as rows:
-        run_server(pipeline, host, port, token, rows.record)
+        run_server(pipeline, host, port, tokens, rows.record)
 
 
 @command(

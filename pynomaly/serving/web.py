@@ -7,7 +7,6 @@ answered or rejected as a whole: 400 no JSON, 401 no token, 413 too large, 422 a
 
 from __future__ import annotations
 
-import hmac
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -35,6 +34,7 @@ from pynomaly.records.registry.live_champion import LiveChampion, ServedModel
 from pynomaly.serving.bodies import Health, Refusal, Scores, ServedFacts
 from pynomaly.serving.openapi import build_openapi
 from pynomaly.serving.rows import RowSchema, build_frame, collect_reasons, format_rows, parse_request
+from pynomaly.serving.tokens import BearerTokens
 
 __all__ = ["create_app", "run_server"]
 
@@ -94,9 +94,9 @@ class _RequestRejection(Exception):
         self.status, self.place = status, place
 
 
-def create_app(  # nosec B107  # an empty token turns the check off
+def create_app(
     pipeline: Pipeline,
-    token: str = "",
+    tokens: BearerTokens | None = None,
     live: LiveChampion | None = None,
     record: RowRecorder | None = None,
 ) -> FastAPI:
@@ -105,8 +105,8 @@ def create_app(  # nosec B107  # an empty token turns the check off
     Parameters
     ----------
     pipeline : Pipeline
-    token : str
-        Token that a client must send as ``Authorization: Bearer``; empty for no check.
+    tokens : BearerTokens, optional
+        Tokens of which a client must send one as ``Authorization: Bearer``; without them, nothing is checked.
     live : LiveChampion, optional
         A champion that the caller refreshes and closes.
     record : callable, optional
@@ -114,6 +114,7 @@ def create_app(  # nosec B107  # an empty token turns the check off
     """
     champion = live or LiveChampion(pipeline)
     figures = _ServerMetrics()
+    is_closed = tokens is not None and tokens.are_needed
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -129,7 +130,7 @@ def create_app(  # nosec B107  # an empty token turns the check off
     async def count_request(request: Request, call: Callable[[Request], Any]) -> Response:
         start = time.perf_counter()
         path = request.url.path
-        if token and not path.startswith(_OPEN_PATHS) and not _has_token(request, token):
+        if is_closed and not path.startswith(_OPEN_PATHS) and not _has_token(request, tokens):
             response = _error_response(401, "a bearer token is needed", ("authorization",))
             response.headers["WWW-Authenticate"] = "Bearer"
         else:
@@ -202,7 +203,7 @@ def create_app(  # nosec B107  # an empty token turns the check off
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> Response:
-        return _json_response(build_openapi(app, pipeline, champion.served, bool(token)))
+        return _json_response(build_openapi(app, pipeline, champion.served, is_closed))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
@@ -218,9 +219,8 @@ def create_app(  # nosec B107  # an empty token turns the check off
     return app
 
 
-def _has_token(request: Request, token: str) -> bool:
-    header = request.headers.get("authorization", "")
-    return hmac.compare_digest(header.encode(), f"Bearer {token}".encode())
+def _has_token(request: Request, tokens: BearerTokens | None) -> bool:
+    return tokens is None or tokens.accept(request.headers.get("authorization", ""))
 
 
 async def _read_body(request: Request, most: int) -> bytes:
@@ -268,10 +268,10 @@ def _error_response(status: int, message: str, place: tuple[str | int, ...]) -> 
 
 
 def run_server(
-    pipeline: Pipeline, host: str, port: int, token: str, record: RowRecorder | None = None
+    pipeline: Pipeline, host: str, port: int, tokens: BearerTokens, record: RowRecorder | None = None
 ) -> None:
-    """Serve until interrupted; `record` as in :func:`create_app`."""
+    """Serve until interrupted; `tokens` and `record` as in :func:`create_app`."""
     import uvicorn
 
-    app = create_app(pipeline, token, record=record)
+    app = create_app(pipeline, tokens, record=record)
     uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)

@@ -25,6 +25,7 @@ from flows.cli import app as command_line
 from pynomaly.config import Pipeline, load_pipeline
 from pynomaly.records.registry import Registry
 from pynomaly.records.registry.live_champion import LiveChampion
+from pynomaly.serving.tokens import BearerTokens
 from pynomaly.serving.web import create_app
 from tests.machines import make_machines, make_small_settings
 from tests.servers import answering
@@ -240,7 +241,7 @@ def figures(client: httpx.Client) -> dict[str, float]:
 
 
 def test_a_token_is_asked_for_where_scores_are_given(settings: Pipeline, live: LiveChampion) -> None:
-    with answering(create_app(settings, "s3cret", live)) as client:
+    with answering(create_app(settings, BearerTokens(lambda: "s3cret"), live)) as client:
         assert client.post("/score", json={"rows": [one()]}).status_code == 401
         wrong = {"Authorization": "Bearer other"}
         assert client.post("/score", json={"rows": [one()]}, headers=wrong).status_code == 401
