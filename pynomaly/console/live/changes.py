@@ -167,7 +167,7 @@ class ChangeFeed:
                         "decision", item.pipeline, DecisionSummary.of_decision(item).model_dump(mode="json")
                     )
                     for item in reversed(newest)
-                    if (item.seq or 0) > before[1]
+                    if before[1] < (item.seq or 0) <= decision  # newer ones are told by the next look
                 ]
             self._positions[url] = (alert, decision)
         return changes
