@@ -186,6 +186,9 @@ class RefusedError(RecordError):
     """A receiver will never take what was handed over: it is wrong for it."""
 
 
+_ALL_LISTED, _LISTED_OF_MANY = 60, 20
+
+
 def list_allowed(value: object, options: Iterable[object]) -> str:
     """Return a text that lists the allowed options and suggests the nearest one.
 
@@ -200,11 +203,14 @@ def list_allowed(value: object, options: Iterable[object]) -> str:
     -------
     str
         ``"did you mean 'iforest'? allowed: 'hbos', 'iforest'"``, without the question when no option is near.
+        Of more than 60 options, as entities may be, the first 20 and how many there are besides.
     """
     names = sorted(str(option) for option in options)
     near = get_close_matches(str(value), names, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}allowed: {', '.join(repr(name) for name in names) or 'nothing'}"
+    shown = names if len(names) <= _ALL_LISTED else names[:_LISTED_OF_MANY]
+    more = f" and {len(names) - len(shown)} more" if len(shown) < len(names) else ""
+    return f"{hint}allowed: {', '.join(repr(name) for name in shown) or 'nothing'}{more}"
 
 
 def mask_addresses(text: object) -> str:

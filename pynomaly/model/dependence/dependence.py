@@ -149,7 +149,7 @@ class Dependence:
         if not self.is_dependent:
             return ""
         if self.is_short:
-            history = spell_duration(timedelta(seconds=round(self.span)))
+            history = spell_duration(_round_span(timedelta(seconds=self.span)))
             return (
                 f"rows depend on the rows before for longer than {history} of history can show: all of them "
                 "count as one observation, and no verdict is possible; give a longer reference"
@@ -243,3 +243,11 @@ def _spell(seconds: float) -> str:
         if seconds >= 2 * unit:
             return f"{seconds / unit:.3g} {name}"
     return f"{seconds:.3g} seconds"
+
+
+def _round_span(span: timedelta) -> timedelta:
+    """Return a span as people say it: in whole days from two days on, in whole hours from two hours on."""
+    for unit in (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)):
+        if span >= 2 * unit:
+            return round(span / unit) * unit
+    return timedelta(seconds=round(span.total_seconds()))

@@ -97,6 +97,7 @@ def test_too_short_a_history_is_one_block_and_says_so() -> None:
     assert measured.is_short
     assert measured.number_blocks(times).max() == 0
     assert "longer reference" in measured.describe()
+    assert f"longer than {round(measured.span / 86400)}d of history" in measured.describe()
     assert measured.count_effective(400) < 10
     trend = measure_dependence(np.arange(400.0), times)
     assert trend.is_short
