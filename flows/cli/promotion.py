@@ -84,7 +84,7 @@ def _read_pending_of_console(client: ConsoleClient, pipeline: str) -> dict[str, 
         }
         for item in waiting
     ]
-    return {"pipeline": pipeline, "pending": items, "ended": []}
+    return {"pipeline": pipeline, "pending": items, "ended": []}  # a read of the console closes none
 
 
 @command("pynomaly approve configs/quickstart.yaml --reason 'fewer alerts'")

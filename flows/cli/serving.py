@@ -37,11 +37,10 @@ def serve(
     With PYNOMALY_SERVE_TOKEN set, a client must send it as a bearer token.
     """
     from pynomaly.records.telemetry import disable_telemetry
+    from pynomaly.serving.tokens import BearerTokens
 
     disable_telemetry()
     pipeline = load_pipeline(config)
-    from pynomaly.serving.tokens import BearerTokens
-
     tokens = BearerTokens(lambda: read_variable(TOKEN_VARIABLE))
     if host not in _LOOPBACK and not tokens.are_needed:
         raise ConfigError(

@@ -39,7 +39,7 @@ _AHEAD = 3 * DAY
 """How far the fleet runs ahead of the windows that are closed: a day takes as long as its scoring does."""
 
 _BESIDE_DAY_S = 4.0
-"""Seconds that a simulated day takes at least while the weeks are judged and a challenger is trained."""
+"""Seconds that a simulated day takes at least while a window is judged and a challenger is trained."""
 
 _PATIENCE_S = 300.0
 """Seconds that the next step of the demo may take."""
@@ -126,7 +126,7 @@ class LiveDemo:
         self._say(f"trained on them: {_describe_training(result)}")
 
     def _retrain_at(self, moment: datetime) -> bool:
-        """Judge the weeks until a moment, train if that asks for it; return whether the challenger won."""
+        """Judge the days until a moment, train if that asks for it; return whether the challenger won."""
         self._wait_until_closed(moment)
         day_s, self._day_s = self._day_s, max(self._day_s, _BESIDE_DAY_S)
         try:

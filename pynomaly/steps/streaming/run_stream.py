@@ -146,7 +146,7 @@ class StreamRun:
         self._on_problem, self._on_closed, self._on_batch = on_problem, on_closed, on_batch
         self._consumer = consumer
         self._stop_asked = False
-        self._lag_due = 0.0
+        self._last_work = self._lag_due = 0.0
         self._alerts_due, self._ending = asyncio.Event(), asyncio.Event()
         self._closer = LiveCloser(pipeline)
         self._read_block = read_block
